@@ -1,0 +1,2 @@
+//! The binary: parses its arguments and runs.
+fn main() {}
