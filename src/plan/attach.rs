@@ -172,7 +172,8 @@ fn fence(name: &VolumeName, node: &str) -> Plan {
     }
 }
 
-fn waiting(message: String) -> Plan {
+/// The new node waits, and the old one stays out.
+pub fn waiting(message: String) -> Plan {
     Plan::wait(
         Finding::no(ConditionType::Progressing, Reason::WaitingForFence, message),
         Duration::from_secs(2),

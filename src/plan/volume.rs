@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView};
+use crate::gluster::model::{
+    BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
+};
 use crate::gluster::names::{Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue};
 use crate::gluster::operation::SetShape;
 
@@ -419,12 +421,15 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(quota.steps);
     let quota_problem = quota.findings.first().cloned();
     if steps.is_empty() && want.access == Access::OneWriter {
-        let attach = attach::plan(
-            &want.volume,
-            volume,
-            situation.wish,
-            view.clients.as_deref(),
-        );
+        let attach = match disagree(want, pool) {
+            None => attach::plan(
+                &want.volume,
+                volume,
+                situation.wish,
+                view.clients.as_deref(),
+            ),
+            Some(why) => attach::waiting(why),
+        };
         findings.extend(attach.findings.clone());
         steps = attach.steps;
         if !steps.is_empty() || attach.recheck.is_some() {
@@ -451,6 +456,26 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         findings,
         recheck: None,
     }
+}
+
+/// A fence holds only where every host has it: each brick is told by its own glusterd.
+fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
+    let allow = |facts: &HostFacts| {
+        facts
+            .state
+            .volume(&want.volume)?
+            .options
+            .get(attach::ALLOW)
+            .cloned()
+    };
+    let mut hosts = pool.answered().map(|(name, facts)| (name, allow(facts)));
+    let (first, value) = hosts.next()?;
+    let (other, _) = hosts.find(|(_, theirs)| *theirs != value)?;
+    Some(format!(
+        "{first} and {other} do not agree on {} of volume {}",
+        attach::ALLOW,
+        want.volume
+    ))
 }
 
 fn in_sync(steps: &[Step], problem: Option<Finding>) -> Finding {
