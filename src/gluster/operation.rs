@@ -265,7 +265,18 @@ pub enum Operation {
         /// Whose it is.
         mark: OwnerMark,
     },
-    /// Moves the directory of a brick (its parent, which is ours alone) into the trash of its device, with a manifest.
+    /// Writes, next to where a brick will lie in the trash, how to get it back. An existing manifest is written anew, so it is
+    /// written only while the volume exists.
+    WriteManifest {
+        /// The mount point.
+        device: HostPath,
+        /// `<device>/.trash/<…>.json`.
+        file: HostPath,
+        /// JSON.
+        manifest: String,
+    },
+    /// Moves the directory of a brick (its parent, which is that brick's alone) into the trash of its device. Fails when there
+    /// is something of that name in the trash.
     TrashBrick {
         /// The mount point.
         device: HostPath,
@@ -273,8 +284,6 @@ pub enum Operation {
         parent: HostPath,
         /// `<device>/.trash/<…>`, on the same file system.
         trash: HostPath,
-        /// JSON that tells how to get it back.
-        manifest: String,
     },
     /// Makes the owner file. Without `replace` an existing file stays as it is.
     ClaimHost {
@@ -396,23 +405,28 @@ impl Operation {
                     path.as_str(),
                 ])]
             }
+            Self::WriteManifest {
+                device,
+                file,
+                manifest,
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                Command {
+                    stdin: Some(manifest.clone()),
+                    ..Command::write(&["tee", file.as_str()])
+                },
+            ],
             Self::TrashBrick {
                 device,
                 parent,
                 trash,
-                manifest,
-            } => {
-                let file = format!("{trash}.json");
-                vec![
-                    Command::write(&["mountpoint", "-q", device.as_str()]),
-                    Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
-                    Command {
-                        stdin: Some(manifest.clone()),
-                        ..Command::write(&["tee", &file])
-                    },
-                    Command::write(&["mv", "-T", "-n", parent.as_str(), trash.as_str()]),
-                ]
-            }
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                // a rename: it fails when a directory of that name is there and not empty
+                Command::write(&["mv", "-T", parent.as_str(), trash.as_str()]),
+            ],
             Self::ClaimHost { owner, replace } => {
                 let new = format!("{OWNER_FILE}.new");
                 let mut list = vec![
@@ -456,6 +470,7 @@ impl Operation {
             Self::InspectBricks(_) => "inspect bricks",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
+            Self::WriteManifest { .. } => "write manifest",
             Self::TrashBrick { .. } => "move brick to trash",
             Self::ClaimHost { .. } => "claim host",
             Self::ReleaseHost => "release host",
