@@ -160,3 +160,117 @@ impl Drop for Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn command(argv: &[&str], stdin: Option<&str>, seconds: f32) -> Command {
+        Command {
+            argv: argv.iter().map(ToString::to_string).collect(),
+            stdin: stdin.map(str::to_owned),
+            deadline: Duration::from_secs_f32(seconds),
+        }
+    }
+
+    async fn run(argv: &[&str], stdin: Option<&str>, seconds: f32) -> Output {
+        let host = LocalHost::new("node1".parse().unwrap());
+        host.run(command(argv, stdin, seconds)).await.unwrap()
+    }
+
+    /// True while a process with exactly these arguments runs.
+    fn runs(argv: &[&str]) -> bool {
+        let want: Vec<u8> = argv
+            .iter()
+            .flat_map(|a| [a.as_bytes(), &[0]].concat())
+            .collect();
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .any(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == want))
+    }
+
+    async fn gone(argv: &[&str]) -> bool {
+        for _ in 0..100 {
+            if !runs(argv) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn programs_run_and_leave_what_they_leave() {
+        let output = run(
+            &["sh", "-c", "cat; echo $LC_ALL >&2; exit 7"],
+            Some("in"),
+            9.0,
+        )
+        .await;
+        let want = Output {
+            exit: Some(7),
+            stdout: "in".into(),
+            stderr: "C\n".into(),
+        };
+        assert_eq!(output, want);
+        let hostile = ["$(id)", "a b\n", "'", "", "-n"];
+        let output = run(&[&["printf", "%s\\0"], &hostile[..]].concat(), None, 9.0).await;
+        assert_eq!(
+            output.stdout.split_terminator('\0').collect::<Vec<_>>(),
+            hostile
+        );
+        // not read, and longer than a pipe holds
+        let output = run(&["true"], Some(&"x".repeat(1 << 20)), 9.0).await;
+        assert_eq!(output.exit, Some(0));
+        let output = run(&["no-such-program"], None, 9.0).await;
+        assert_eq!(output.exit, Some(127));
+        assert!(output.stderr.contains("no-such-program"));
+        let output = run(&["sh", "-c", "echo x; kill -9 $$"], None, 9.0).await;
+        assert_eq!((output.exit, output.stdout.as_str()), (None, "x\n"));
+        assert!(output.stderr.contains("signal: 9"), "{}", output.stderr);
+    }
+
+    #[tokio::test]
+    async fn past_the_deadline_all_of_it_is_killed() {
+        // a number of seconds that nobody else sleeps
+        let seconds = format!("61.{}", std::process::id());
+        let sleep = ["sleep", seconds.as_str()];
+        let script = format!("echo x; sleep {seconds} & sleep {seconds}");
+        let start = Instant::now();
+        let output = run(&["sh", "-c", &script], None, 0.5).await;
+        assert_eq!((output.exit, output.stdout.as_str()), (None, "x\n"));
+        assert!(
+            output.stderr.contains("no result within 0.5 s"),
+            "{}",
+            output.stderr
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(gone(&sleep).await, "children as well");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gives_up_leaves_no_process() {
+        let seconds = format!("62.{}", std::process::id());
+        let sleep = ["sleep", seconds.as_str()];
+        let script = format!("sleep {seconds} & sleep {seconds}");
+        let argv = ["sh", "-c", &script];
+        let work = tokio::time::timeout(Duration::from_millis(500), run(&argv, None, 60.0));
+        assert!(work.await.is_err());
+        assert!(gone(&sleep).await);
+    }
+
+    #[tokio::test]
+    async fn output_has_a_limit() {
+        let output = run(&["head", "-c", "16777216", "/dev/zero"], None, 20.0).await;
+        assert_eq!((output.exit, output.stdout.len()), (Some(0), OUTPUT_LIMIT));
+        for redirect in ["", ">&2"] {
+            let script = format!("cat /dev/zero {redirect}");
+            let output = run(&["sh", "-c", &script], None, 20.0).await;
+            assert_eq!(output.exit, None);
+            assert!(output.stderr.ends_with(TOO_MUCH));
+        }
+    }
+}

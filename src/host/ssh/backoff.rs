@@ -35,10 +35,8 @@ impl Backoff {
     /// fell at the same moment.
     pub(super) fn failed(&mut self, error: HostError, credentials: Arc<Credentials>) {
         self.failures = self.failures.saturating_add(1);
-        let most = Duration::from_secs(1 << self.failures.min(5)).min(LONGEST);
-        let wait = most.mul_f64(rand::rng().random_range(0.5..=1.0));
         self.rest = Some(Rest {
-            until: Instant::now() + wait,
+            until: Instant::now() + pause(self.failures),
             error,
             credentials,
         });
@@ -47,5 +45,36 @@ impl Backoff {
     /// A command could be started.
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// How long to wait after that many failures.
+fn pause(failures: u32) -> Duration {
+    let most = Duration::from_secs(1 << failures.min(5)).min(LONGEST);
+    most.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_differ() {
+        for (failures, least, most) in [
+            (1, 1, 2),
+            (2, 2, 4),
+            (3, 4, 8),
+            (4, 8, 16),
+            (5, 15, 30),
+            (u32::MAX, 15, 30),
+        ] {
+            let pauses: Vec<_> = (0..100).map(|_| pause(failures)).collect();
+            let range = Duration::from_secs(least)..=Duration::from_secs(most);
+            assert!(
+                pauses.iter().all(|pause| range.contains(pause)),
+                "{failures}: {pauses:?}"
+            );
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        }
     }
 }

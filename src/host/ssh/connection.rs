@@ -92,7 +92,7 @@ pub(super) async fn connect(
     let server = Server::new(&config.address, config.name.as_str(), config.port);
     let notes = Arc::new(Mutex::new(Notes::default()));
     let guard = Guard {
-        place: format!("{}:{}", config.address, config.port),
+        place: config.place(),
         address: config.address.clone(),
         port: config.port,
         server: server.clone(),

@@ -30,7 +30,7 @@ pub(super) enum NotStarted {
 /// A command that may have been started.
 pub(super) struct Started {
     channel: Channel<Msg>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 /// The place of a running command on its connection.
@@ -102,10 +102,7 @@ pub(super) async fn start(
         };
         // an error here says that the request did not leave us
         return match channel.exec(true, line).await {
-            Ok(()) => Ok(Started {
-                channel,
-                _slot: slot,
-            }),
+            Ok(()) => Ok(Started { channel, slot }),
             Err(_) => Err(NotStarted::Lost(connection.lost())),
         };
     }
@@ -142,11 +139,11 @@ impl Started {
             }
         };
         let end = timeout(deadline, work).await;
-        let lost = || self._slot.connection.lost();
+        let lost = || self.slot.connection.lost();
         match end {
-            Ok(End::Closed) => Finished::Ended(streams.output()),
+            Ok(End::Closed) => Finished::Ended(streams.ended()),
             Ok(End::Broken) if streams.eof && streams.exit.is_some() => {
-                Finished::Ended(streams.output())
+                Finished::Ended(streams.ended())
             }
             Ok(End::Broken) => Finished::Ended(unknown(streams.output(), &lost())),
             Ok(End::Refused) => {
@@ -212,15 +209,23 @@ impl Streams {
     }
 
     fn output(&self) -> Output {
-        let output = Output {
-            exit: self.exit.and_then(|exit| i32::try_from(exit).ok()),
+        Output {
+            exit: None,
             stdout: String::from_utf8_lossy(&self.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&self.stderr).into_owned(),
-        };
-        match (&output.exit, &self.signal) {
-            (Some(_), _) => output,
-            (None, Some(signal)) => unknown(output, &format!("ended by signal {signal}")),
-            (None, None) => unknown(output, "ended without an exit status"),
+        }
+    }
+
+    /// The output when the server has said that this is all.
+    fn ended(&self) -> Output {
+        let output = self.output();
+        match (self.exit.map(i32::try_from), &self.signal) {
+            (Some(Ok(exit)), _) => Output {
+                exit: Some(exit),
+                ..output
+            },
+            (_, Some(signal)) => unknown(output, &format!("ended by signal {signal}")),
+            (_, None) => unknown(output, "ended without an exit status"),
         }
     }
 }

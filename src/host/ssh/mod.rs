@@ -44,6 +44,18 @@ pub struct SshConfig {
     pub sudo: bool,
 }
 
+impl SshConfig {
+    /// `address:port`.
+    fn place(&self) -> String {
+        let Self { address, port, .. } = self;
+        if address.contains(':') {
+            format!("[{address}]:{port}")
+        } else {
+            format!("{address}:{port}")
+        }
+    }
+}
+
 /// A host at the other end of one kept SSH connection, which is made at the first command and again when it broke.
 #[derive(Clone)]
 pub struct SshHost {
@@ -219,7 +231,7 @@ impl Shared {
     }
 
     fn place(&self) -> String {
-        format!("{}:{}", self.config.address, self.config.port)
+        self.config.place()
     }
 
     fn error(&self, kind: SilentKind, why: String) -> HostError {
