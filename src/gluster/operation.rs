@@ -23,7 +23,9 @@ pub const LOCK_HELD_EXIT: i32 = 75;
 /// What [`Operation::Prerequisites`] asks for: the program, and the Debian package that brings it.
 pub const PROGRAMS: &[(&str, &str)] = &[
     ("gluster", "glusterfs-server"),
+    ("glusterfs", "glusterfs-client"),
     ("flock", "util-linux"),
+    ("mountpoint", "util-linux"),
     ("getfattr", "attr"),
     ("setfattr", "attr"),
     ("stat", "coreutils"),
@@ -56,6 +58,11 @@ impl Command {
             ..Self::read(argv)
         }
     }
+}
+
+/// A read by a tool whose complaints are parsed: in the C locale, since a server may speak German.
+fn tool(argv: &[&str]) -> Command {
+    Command::read(&[&["env", "LC_ALL=C"], argv].concat())
 }
 
 /// How many bricks make a set, for `volume create`.
@@ -327,19 +334,14 @@ impl Operation {
             }
             Self::Survey { devices } => {
                 let mut list = vec![
-                    Command::read(&["cat", OWNER_FILE]),
-                    Command::read(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
-                    Command::read(&["glusterfs", "--version"]),
+                    tool(&["cat", OWNER_FILE]),
+                    tool(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
+                    tool(&["glusterfs", "--version"]),
                 ];
                 for device in devices {
-                    list.push(Command::read(&["stat", "-c", "%m", device.as_str()]));
-                    list.push(Command::read(&[
-                        "stat",
-                        "-f",
-                        "-c",
-                        "%i %S %b %a",
-                        device.as_str(),
-                    ]));
+                    let path = device.as_str();
+                    list.push(tool(&["stat", "-L", "-c", "%F %m", path]));
+                    list.push(tool(&["stat", "-f", "-c", "%i %S %b %a", path]));
                 }
                 list
             }
@@ -348,7 +350,7 @@ impl Operation {
                 .flat_map(|path| {
                     let path = path.as_str();
                     [
-                        Command::read(&[
+                        tool(&[
                             "getfattr",
                             "--absolute-names",
                             "-h",
@@ -359,17 +361,21 @@ impl Operation {
                             "hex",
                             path,
                         ]),
-                        Command::read(&[
+                        // depth and type of the path itself, and of the first thing in it: a link or a
+                        // file must not look like an empty directory
+                        tool(&[
                             "find",
                             path,
-                            "-mindepth",
-                            "1",
                             "-maxdepth",
                             "1",
                             "!",
                             "-name",
                             ".glusterfs",
-                            "-print",
+                            "-printf",
+                            "%d%y\\n",
+                            "!",
+                            "-path",
+                            path,
                             "-quit",
                         ]),
                     ]
