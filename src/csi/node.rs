@@ -224,11 +224,6 @@ impl Node for NodeService {
                 .kubelet
                 .check_real("staging_target_path", &staging, &read_mounts().await?)
                 .await?;
-            if read_mounts().await?.at(&staging).is_none() {
-                tokio::fs::create_dir_all(&staging)
-                    .await
-                    .map_err(Failure::io(format!("make {}", staging.display())))?;
-            }
             stage(&plugin, &context, &staging, deadline).await?;
             Ok(NodeStageVolumeResponse {})
         })

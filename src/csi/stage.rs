@@ -99,6 +99,11 @@ async fn stage_once(
     } else if let Some(mount) = back_from_target(plugin, context, staging, &mounts).await? {
         return Ok(mount);
     }
+    // The kubelet makes it, and removes it.
+    if !tokio::fs::try_exists(staging).await.unwrap_or(false) {
+        let text = format!("the staging directory {} does not exist", staging.display());
+        return Err(Failure::Precondition(text).into());
+    }
     // A client without its mount: one that a predecessor of this process had just started.
     kill_clients_of(staging).await?;
     detach_all(programs, staging).await?;
