@@ -3,6 +3,7 @@
 
 mod controller;
 pub mod crds;
+mod csi;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ struct Args {
 enum Command {
     /// Keep GlusterClusters and GlusterVolumes as they are declared
     Controller(controller::Args),
+    /// Mount volumes on one node, for the kubelet
+    Csi(csi::Args),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Args),
 }
@@ -57,6 +60,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         .build()?;
     match args.command {
         Command::Crds(args) => crds::run(&args),
+        Command::Csi(args) => runtime.block_on(csi::run(args)),
         Command::Controller(args) => runtime.block_on(controller::run(args)),
     }
 }
