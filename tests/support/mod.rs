@@ -86,13 +86,15 @@ impl LabNames {
     pub fn guardian(&self, script: &str) -> Child {
         use std::os::unix::process::CommandExt as _;
         let mut down = Command::new("bash");
-        down.args(["-c", "read -r _; exec bash \"$0\" down"])
+        down.args(["-c", "read -r _; bash \"$0\" down >&2"])
             .arg(path_of(script))
             .envs(self.settings());
         // a group of its own: the interrupt key of a terminal must not end it
-        down.process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null());
+        down.process_group(0).stdin(Stdio::piped());
+        // it holds the lock, too: nobody may take the number before the lab is down
+        down.stdout(Stdio::from(
+            self.lock.try_clone().expect("a file descriptor is left"),
+        ));
         down.spawn().expect("bash starts")
     }
 
