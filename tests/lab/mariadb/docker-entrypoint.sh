@@ -27,6 +27,9 @@ statements(){ # what a fresh database is told, one statement a line
   local root=$1 host=$2 database=$3 user=$4 password=$5
   echo "SET @@SESSION.SQL_LOG_BIN = 0;"
   echo "FLUSH PRIVILEGES;" # --bootstrap starts without them
+  echo "DELETE FROM mysql.global_priv WHERE User = '' OR User = 'root' AND Host != 'localhost';" # no way in without a password
+  echo "DELETE FROM mysql.proxies_priv WHERE Host != 'localhost';"
+  echo "FLUSH PRIVILEGES;"
   account "'root'" "'localhost'" "$root"
   [ "$host" = localhost ] || account "'root'" "QUOTE($(hex "$host"))" "$root"
   echo "EXECUTE IMMEDIATE CONCAT('GRANT ALL ON *.* TO ''root''@', QUOTE($(hex "$host")), ' WITH GRANT OPTION');"
