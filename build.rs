@@ -3,6 +3,8 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = protox::compile(["csi.proto", "pluginregistration.proto"], ["proto"])?;
-    tonic_prost_build::configure().generate_default_stubs(true).compile_fds(files)?;
+    tonic_prost_build::configure()
+        .generate_default_stubs(true)
+        .compile_fds(files)?;
     Ok(())
 }

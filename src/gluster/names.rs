@@ -23,7 +23,11 @@ pub struct BadName {
 
 impl BadName {
     fn new(what: &'static str, value: &str, rule: &'static str) -> Self {
-        Self { what, value: value.chars().take(80).collect(), rule }
+        Self {
+            what,
+            value: value.chars().take(80).collect(),
+            rule,
+        }
     }
 }
 
@@ -86,7 +90,9 @@ fn path(text: &str, max: usize) -> bool {
         && text[1..].split('/').all(|part| {
             !matches!(part, "" | "." | "..")
                 && part.len() <= 255
-                && part.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+                && part
+                    .chars()
+                    .all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
         })
 }
 
@@ -218,8 +224,13 @@ impl FromStr for Brick {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
         let rule = "host:/absolute/path";
-        let (host, path) = text.split_once(':').ok_or_else(|| BadName::new("brick", text, rule))?;
-        Ok(Self { host: host.parse()?, path: path.parse()? })
+        let (host, path) = text
+            .split_once(':')
+            .ok_or_else(|| BadName::new("brick", text, rule))?;
+        Ok(Self {
+            host: host.parse()?,
+            path: path.parse()?,
+        })
     }
 }
 
@@ -263,9 +274,13 @@ impl FromStr for VolumeId {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
         let rule = "<cluster>:<volume>";
-        let (cluster, volume) =
-            text.split_once(':').ok_or_else(|| BadName::new("volume id", text, rule))?;
-        Ok(Self { cluster: cluster.parse()?, volume: volume.parse()? })
+        let (cluster, volume) = text
+            .split_once(':')
+            .ok_or_else(|| BadName::new("volume id", text, rule))?;
+        Ok(Self {
+            cluster: cluster.parse()?,
+            volume: volume.parse()?,
+        })
     }
 }
 
@@ -275,7 +290,12 @@ mod tests {
 
     #[test]
     fn sizes_are_printed_in_whole_units() {
-        for (bytes, text) in [(2 << 30, "2Gi"), (1536 << 20, "1536Mi"), (1000, "1000"), (0, "0")] {
+        for (bytes, text) in [
+            (2 << 30, "2Gi"),
+            (1536 << 20, "1536Mi"),
+            (1000, "1000"),
+            (0, "0"),
+        ] {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
     }
@@ -283,10 +303,14 @@ mod tests {
     #[test]
     fn names_follow_their_grammar() {
         let long = "x".repeat(5000);
-        for bad in ["", "-a", "a b", "a\nb", "a;b", "$(id)", "a.b", "ä", "all", "../x", &long] {
+        for bad in [
+            "", "-a", "a b", "a\nb", "a;b", "$(id)", "a.b", "ä", "all", "../x", &long,
+        ] {
             assert!(bad.parse::<VolumeName>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a", "/", "/a/../b", "/a//b", "/a/", "/a b", "/a\n", "/./a", "/a;b", "/ä"] {
+        for bad in [
+            "", "a", "/", "/a/../b", "/a//b", "/a/", "/a b", "/a\n", "/./a", "/a;b", "/ä",
+        ] {
             assert!(bad.parse::<HostPath>().is_err(), "{bad:?}");
         }
         for bad in ["", "a b", "a\tb", "ä", "a\n", &long] {
@@ -307,7 +331,13 @@ mod tests {
         assert!("default_mysql".parse::<VolumeName>().is_ok());
         assert!("performance.cache-size".parse::<OptionKey>().is_ok());
         assert_eq!("n1:/b/x".parse::<Brick>().unwrap().to_string(), "n1:/b/x");
-        assert_eq!("prod:default_mysql".parse::<VolumeId>().unwrap().to_string(), "prod:default_mysql");
+        assert_eq!(
+            "prod:default_mysql"
+                .parse::<VolumeId>()
+                .unwrap()
+                .to_string(),
+            "prod:default_mysql"
+        );
         assert!("prod".parse::<VolumeId>().is_err());
     }
 
@@ -315,11 +345,23 @@ mod tests {
     fn a_mark_knows_the_same_object_made_again() {
         let owner: OwnerId = "a.b".parse().unwrap();
         let [a, b, c] = ["0", "1", "2"]
-            .map(|d| format!("{0}-{1}-{1}-{1}-{2}", d.repeat(8), d.repeat(4), d.repeat(12)))
+            .map(|d| {
+                format!(
+                    "{0}-{1}-{1}-{1}-{2}",
+                    d.repeat(8),
+                    d.repeat(4),
+                    d.repeat(12)
+                )
+            })
             .map(|text| text.parse::<Uuid>().unwrap());
-        let mark = |ns: &Uuid, name: &str, uid: &Uuid| OwnerMark::new(&owner, ns, "shop", name, uid).unwrap();
+        let mark = |ns: &Uuid, name: &str, uid: &Uuid| {
+            OwnerMark::new(&owner, ns, "shop", name, uid).unwrap()
+        };
         assert!(mark(&a, "data", &b).same_object(&mark(&a, "data", &c)));
-        assert!(!mark(&a, "data", &b).same_object(&mark(&b, "data", &b)), "a reused namespace name");
+        assert!(
+            !mark(&a, "data", &b).same_object(&mark(&b, "data", &b)),
+            "a reused namespace name"
+        );
         assert!(!mark(&a, "data", &b).same_object(&mark(&a, "other", &b)));
     }
 }
