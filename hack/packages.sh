@@ -1,6 +1,7 @@
 #!/bin/bash
-# packages.sh build|lab - installs what is needed to compile, or to run the lab; says what only you can install.
+# packages.sh build|lab|image - installs what is needed to compile, or to run the lab; says what only you can install.
 #   build   Debian's C compiler and linker; Rust has to be there
+#   image   what makes images
 #   lab     Debian's packages for the lab, the Kubernetes programs (compiled once, into the user's cache), the images; Go has to be there
 # Each can run again; when everything is there it takes a fraction of a second.
 . "$(dirname "$0")/lib.sh"
@@ -29,15 +30,17 @@ go_there(){ local want have p
   have=$(go env GOVERSION); have=${have#go}; at_least "${want%.0}" "$have" || die "Go $have is too old: $want or newer is needed"
   say "   the lab's Kubernetes is compiled now, once: about 10 minutes on 2 cores"
 }
+images(){ root; apt binutils util-linux tar debootstrap; python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || apt python3; }
 mkdir -p "$CACHE"
 case ${1:-} in
  build) apt gcc libc6-dev binutils ca-certificates; rust ;;
+ image) images ;;
  lab) root
    [ -d /sys/fs/cgroup/memory ] || die "the lab's nodes need cgroup v1 (boot with systemd.unified_cgroup_hierarchy=0); this machine has v2"
    python3 -m pip --version >/dev/null 2>&1 || apt python3 python3-pip
-   apt binutils util-linux tar debootstrap
+   images
    go_there
    "$LAB/kubernetes-tools.sh" "$KLAB_TOOLS"
    "$LAB/images.sh" make ;;
- *) sed -n '2,5p' "$0"; exit 2 ;;
+ *) sed -n '2,6p' "$0"; exit 2 ;;
 esac
