@@ -29,7 +29,7 @@ trouble(){ # what one wants to know when something did not come
   say "-- conditions"
   kubectl get gc,gv -A -o jsonpath='{range .items[*]}{range .status.conditions[*]}{..kind}{.type}={.status} {.reason}: {.message}{"\n"}{end}{end}' 2>&1
   say "-- the latest events"
-  kubectl get events -A --sort-by=.metadata.creationTimestamp 2>&1 | tail -n 25
+  kubectl get events -A --sort-by=.metadata.creationTimestamp 2>&1 | grep -v MissingClusterDNS | tail -n 25
   local p; for p in $(kubectl -n gluster-operator get pods -o name) ; do say "-- log of $p"; kubectl -n gluster-operator logs --tail=25 "$p" 2>&1; done
   for p in $(kubectl get pods -l app=mysql -o name); do say "-- log of $p"; kubectl logs --tail=15 "$p" 2>&1; done
 }
