@@ -23,7 +23,9 @@ pub const LOCK_HELD_EXIT: i32 = 75;
 /// What [`Operation::Prerequisites`] asks for: the program, and the Debian package that brings it.
 pub const PROGRAMS: &[(&str, &str)] = &[
     ("gluster", "glusterfs-server"),
+    ("glusterfs", "glusterfs-client"),
     ("flock", "util-linux"),
+    ("mountpoint", "util-linux"),
     ("getfattr", "attr"),
     ("setfattr", "attr"),
     ("stat", "coreutils"),
@@ -56,6 +58,11 @@ impl Command {
             ..Self::read(argv)
         }
     }
+}
+
+/// A read by a tool whose complaints are parsed: in the C locale, since a server may speak German.
+fn tool(argv: &[&str]) -> Command {
+    Command::read(&[&["env", "LC_ALL=C"], argv].concat())
 }
 
 /// How many bricks make a set, for `volume create`.
@@ -265,7 +272,18 @@ pub enum Operation {
         /// Whose it is.
         mark: OwnerMark,
     },
-    /// Moves the directory of a brick (its parent, which is ours alone) into the trash of its device, with a manifest.
+    /// Writes, next to where a brick will lie in the trash, how to get it back. An existing manifest is written anew, so it is
+    /// written only while the volume exists.
+    WriteManifest {
+        /// The mount point.
+        device: HostPath,
+        /// `<device>/.trash/<…>.json`.
+        file: HostPath,
+        /// JSON.
+        manifest: String,
+    },
+    /// Moves the directory of a brick (its parent, which is that brick's alone) into the trash of its device. Fails when there
+    /// is something of that name in the trash.
     TrashBrick {
         /// The mount point.
         device: HostPath,
@@ -273,8 +291,6 @@ pub enum Operation {
         parent: HostPath,
         /// `<device>/.trash/<…>`, on the same file system.
         trash: HostPath,
-        /// JSON that tells how to get it back.
-        manifest: String,
     },
     /// Makes the owner file. Without `replace` an existing file stays as it is.
     ClaimHost {
@@ -318,19 +334,14 @@ impl Operation {
             }
             Self::Survey { devices } => {
                 let mut list = vec![
-                    Command::read(&["cat", OWNER_FILE]),
-                    Command::read(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
-                    Command::read(&["glusterfs", "--version"]),
+                    tool(&["cat", OWNER_FILE]),
+                    tool(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
+                    tool(&["glusterfs", "--version"]),
                 ];
                 for device in devices {
-                    list.push(Command::read(&["stat", "-c", "%m", device.as_str()]));
-                    list.push(Command::read(&[
-                        "stat",
-                        "-f",
-                        "-c",
-                        "%i %S %b %a",
-                        device.as_str(),
-                    ]));
+                    let path = device.as_str();
+                    list.push(tool(&["stat", "-L", "-c", "%F %m", path]));
+                    list.push(tool(&["stat", "-f", "-c", "%i %S %b %a", path]));
                 }
                 list
             }
@@ -339,7 +350,7 @@ impl Operation {
                 .flat_map(|path| {
                     let path = path.as_str();
                     [
-                        Command::read(&[
+                        tool(&[
                             "getfattr",
                             "--absolute-names",
                             "-h",
@@ -350,17 +361,21 @@ impl Operation {
                             "hex",
                             path,
                         ]),
-                        Command::read(&[
+                        // depth and type of the path itself, and of the first thing in it: a link or a
+                        // file must not look like an empty directory
+                        tool(&[
                             "find",
                             path,
-                            "-mindepth",
-                            "1",
                             "-maxdepth",
                             "1",
                             "!",
                             "-name",
                             ".glusterfs",
-                            "-print",
+                            "-printf",
+                            "%d%y\\n",
+                            "!",
+                            "-path",
+                            path,
                             "-quit",
                         ]),
                     ]
@@ -396,23 +411,28 @@ impl Operation {
                     path.as_str(),
                 ])]
             }
+            Self::WriteManifest {
+                device,
+                file,
+                manifest,
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                Command {
+                    stdin: Some(manifest.clone()),
+                    ..Command::write(&["tee", file.as_str()])
+                },
+            ],
             Self::TrashBrick {
                 device,
                 parent,
                 trash,
-                manifest,
-            } => {
-                let file = format!("{trash}.json");
-                vec![
-                    Command::write(&["mountpoint", "-q", device.as_str()]),
-                    Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
-                    Command {
-                        stdin: Some(manifest.clone()),
-                        ..Command::write(&["tee", &file])
-                    },
-                    Command::write(&["mv", "-T", "-n", parent.as_str(), trash.as_str()]),
-                ]
-            }
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                // a rename: it fails when a directory of that name is there and not empty
+                Command::write(&["mv", "-T", parent.as_str(), trash.as_str()]),
+            ],
             Self::ClaimHost { owner, replace } => {
                 let new = format!("{OWNER_FILE}.new");
                 let mut list = vec![
@@ -456,6 +476,7 @@ impl Operation {
             Self::InspectBricks(_) => "inspect bricks",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
+            Self::WriteManifest { .. } => "write manifest",
             Self::TrashBrick { .. } => "move brick to trash",
             Self::ClaimHost { .. } => "claim host",
             Self::ReleaseHost => "release host",
