@@ -5,7 +5,8 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use support::kube_lab::{KubeLab, words};
+use support::gluster_lab::said as words;
+use support::kube_lab::KubeLab;
 
 const CONTROLLER: &str = "--as=system:serviceaccount:gluster-operator:gluster-operator-controller";
 const NODE: &str = "--as=system:serviceaccount:gluster-operator:gluster-operator-node";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{LabNames, prerequisites};
+use super::gluster_lab::{LabNames, dismiss, prerequisites, said};
 
 /// What the lab needs besides root. `hack/packages.sh lab` installs it, `tests/lab/kubernetes-tools.sh` the Kubernetes programs.
 const PROGRAMS: &[&str] = &[
@@ -55,7 +55,7 @@ impl KubeLab {
         assert!(
             up.status.success(),
             "the Kubernetes lab does not come up: {}",
-            words(&up)
+            said(&up)
         );
         lab
     }
@@ -128,7 +128,7 @@ impl KubeLab {
             assert!(
                 start.elapsed() < deadline,
                 "gave up after {deadline:?}: kubectl {args:?}: {}",
-                words(&answer)
+                said(&answer)
             );
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -142,20 +142,9 @@ impl Drop for KubeLab {
                 &["get", "gc,gv,pv,pvc,pods,nodes", "-A", "-o", "wide"][..],
                 &["get", "events", "-A"][..],
             ] {
-                eprintln!("--- kubectl {args:?}\n{}", words(&self.kubectl(args)));
+                eprintln!("--- kubectl {args:?}\n{}", said(&self.kubectl(args)));
             }
         }
-        super::dismiss(&mut self.guardian, &self.names);
+        dismiss(&mut self.guardian, &self.names);
     }
-}
-
-/// Exit status and both outputs, for a panic.
-pub fn words(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    format!(
-        "{}\n{}\n{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    )
 }
