@@ -70,7 +70,7 @@ pub(super) async fn transitions(
         if condition.type_ == ConditionType::Progressing.as_str() && !waits {
             continue;
         }
-        let good = condition.status == "True" || (condition.reason == Reason::Working.as_str());
+        let good = condition.status == "True" || condition.reason == Reason::Working.as_str();
         let kind = if good && !waits {
             EventType::Normal
         } else {
