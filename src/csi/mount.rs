@@ -238,9 +238,17 @@ pub async fn probe(programs: &Programs, mount: &Mount, within: Duration) -> Resu
     parse_usage(&space).ok_or_else(|| format!("stat says {space:?}"))
 }
 
-/// Asks a mount whether it is alive. `staging` is where its client was told to mount.
-pub async fn health(programs: &Programs, mount: &Mount, staging: &Path) -> Result<Health, Failure> {
-    match probe(programs, mount, HELPER_DEADLINE).await {
+/// Asks a mount whether it is alive, until the deadline at most. `staging` is where its client was told to mount.
+pub async fn health(
+    programs: &Programs,
+    mount: &Mount,
+    staging: &Path,
+    deadline: Instant,
+) -> Result<Health, Failure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // A mount gets a moment even when the call has none left: it must not look dead for that.
+    let within = left.clamp(Duration::from_millis(500), HELPER_DEADLINE);
+    match probe(programs, mount, within).await {
         Ok(_) => Ok(Health::Alive),
         Err(why) if clients_of(staging).await?.is_empty() => Ok(Health::Dead(why)),
         Err(why) => Ok(Health::Unwell(why)),
