@@ -492,3 +492,279 @@ async fn a_node_that_the_servers_refuse_waits_to_be_admitted() {
     );
     world.nothing_left("absent");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_killed_at_any_point_goes_on() {
+    let Some(mut world) = World::up().await else {
+        return;
+    };
+    let volume = world.volume("killed");
+    let target = world.path("pods/killed/one");
+    let again = |world: &World, volume: &Volume| volume.with(|v| v.channel = world.channel.clone());
+
+    // In the middle of a stage and a publish that are sent at once, and of their undoing.
+    for delay in [0, 10, 25, 50, 80, 120, 200, 400] {
+        let mine = again(&world, &volume);
+        let calls = tokio::spawn({
+            let (volume, target) = (mine.clone(), target.clone());
+            async move {
+                volume.stage().await?;
+                volume.publish(&target, false).await
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        world.kill_plugin();
+        let _ = calls.await.unwrap();
+        world.start_plugin().await;
+        let mine = again(&world, &volume);
+        mine.stage().await.unwrap();
+        mine.publish(&target, false).await.unwrap();
+        world
+            .lab
+            .shell(HOST, &format!("echo {delay} > {target}/file"));
+        assert_eq!(
+            world.on_bricks("killed", "file"),
+            [
+                format!("{delay}\n"),
+                format!("{delay}\n"),
+                format!("{delay}\n")
+            ]
+        );
+        until("one client, two mounts", || {
+            (world.mounts("killed").len(), world.clients("killed").len()) == (2, 1)
+        });
+
+        let calls = tokio::spawn({
+            let (volume, target) = (mine.clone(), target.clone());
+            async move {
+                volume.unpublish(&target).await?;
+                volume.unstage().await
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(delay / 4)).await;
+        world.kill_plugin();
+        let _ = calls.await.unwrap();
+        world.start_plugin().await;
+        let mine = again(&world, &volume);
+        mine.unpublish(&target).await.unwrap();
+        mine.unstage().await.unwrap();
+        assert!(!std::path::Path::new(&target).exists());
+        world.nothing_left("killed");
+    }
+
+    // A client that was started and never mounted, and one that mounted and was never asked.
+    let address = world.lab.address("node1");
+    let staging = volume.staging.clone();
+    let mine = again(&world, &volume);
+    let orphan = |volfile: &str| {
+        let server = format!("--volfile-server={address}");
+        let id = format!("--volfile-id=/{volfile}");
+        let program = ["/usr/sbin/glusterfs", "--no-daemon", &server, &id, &staging];
+        world
+            .lab
+            .start(HOST, &program, Stdio::null(), Stdio::null())
+    };
+    let mut stopped = orphan("killed");
+    until("the orphan runs", || !world.clients("killed").is_empty());
+    until("the orphan has mounted", || {
+        world.mounts("killed").len() == 1
+    });
+    mine.stage().await.unwrap();
+    assert_eq!(
+        (world.mounts("killed").len(), world.clients("killed").len()),
+        (1, 1)
+    );
+    world.lab.run(HOST, &["umount", "-l", &staging]);
+    let pids = world.clients("killed");
+    if let Some(pid) = pids.first() {
+        world.lab.sh(HOST, &["kill", "-STOP", pid]);
+    }
+    mine.stage().await.unwrap();
+    assert_eq!(
+        (world.mounts("killed").len(), world.clients("killed").len()),
+        (1, 1)
+    );
+    assert!(world.clients("killed") != pids, "the orphan is gone");
+    stopped.wait().unwrap();
+
+    // Somebody unmounts the staging path by hand, while a pod uses the volume.
+    mine.publish(&target, false).await.unwrap();
+    let pids = world.clients("killed");
+    world.lab.run(HOST, &["umount", &staging]);
+    mine.stage().await.unwrap();
+    assert_eq!(
+        (world.mounts("killed").len(), world.clients("killed")),
+        (2, pids)
+    );
+    world.lab.shell(
+        HOST,
+        &format!("echo both > {staging}/file; grep -q both {target}/file"),
+    );
+    mine.unpublish(&target).await.unwrap();
+    mine.unstage().await.unwrap();
+    world.nothing_left("killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
+    let Some(world) = World::up().await else {
+        return;
+    };
+    let volume = world.volume("hang");
+    let target = world.path("pods/hang/one");
+    let shell = |line: &str| world.lab.shell(HOST, line);
+    let soon = |begun: Instant, seconds: u64| {
+        assert!(
+            begun.elapsed() < Duration::from_secs(seconds),
+            "{:?}",
+            begun.elapsed()
+        );
+    };
+
+    // A server that is silent, first in the list, does not hold up a mount.
+    world.lab.script(&["partition", "node1"]);
+    let begun = Instant::now();
+    volume.stage().await.unwrap();
+    println!(
+        "staged in {:?} while the first server was silent",
+        begun.elapsed()
+    );
+    soon(begun, 20);
+    volume.publish(&target, false).await.unwrap();
+    shell(&format!("echo two copies > {target}/file"));
+    world.lab.script(&["restore", "node1"]);
+
+    // A client that hangs: nothing is torn down that may come back, and no call hangs with it.
+    let pid = world.clients("hang").remove(0);
+    world.lab.run(HOST, &["kill", "-STOP", &pid]);
+    let begun = Instant::now();
+    let condition = volume
+        .stats(&target)
+        .await
+        .unwrap()
+        .volume_condition
+        .unwrap();
+    assert!(
+        condition.abnormal && condition.message.contains("no answer"),
+        "{condition:?}"
+    );
+    soon(begun, 8);
+    let status = volume
+        .with(|v| v.timeout = Duration::from_secs(8))
+        .stage()
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    let status = volume.publish(&target, false).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(world.clients("hang"), [pid.clone()]);
+    world.lab.run(HOST, &["kill", "-CONT", &pid]);
+    volume.stage().await.unwrap();
+    volume.publish(&target, false).await.unwrap();
+    assert_eq!(world.clients("hang"), [pid.clone()]);
+    assert_eq!(shell(&format!("cat {target}/file")), "two copies\n");
+    // It hangs for good, and the pod goes.
+    world.lab.run(HOST, &["kill", "-STOP", &pid]);
+    let begun = Instant::now();
+    volume.unpublish(&target).await.unwrap();
+    volume.unstage().await.unwrap();
+    soon(begun, 40);
+    world.nothing_left("hang");
+
+    // A pod's mount that somebody still uses is detached.
+    volume.stage().await.unwrap();
+    volume.publish(&target, false).await.unwrap();
+    let mut user = world.lab.start(
+        HOST,
+        &["sh", "-c", "cd $0 && exec sleep 60", &target],
+        Stdio::null(),
+        Stdio::null(),
+    );
+    let busy = || shell("for p in /proc/[0-9]*; do readlink $p/cwd; done; true").contains(&target);
+    until("the mount is in use", busy);
+    let begun = Instant::now();
+    volume.unpublish(&target).await.unwrap();
+    soon(begun, 15);
+    assert!(!std::path::Path::new(&target).exists());
+    volume.unstage().await.unwrap();
+    world.nothing_left("hang");
+    user.kill().unwrap();
+    user.wait().unwrap();
+
+    // Mounts that are not ours stay.
+    shell(&format!(
+        "mkdir {target} && mount -t tmpfs none {target} && touch {target}/theirs"
+    ));
+    assert_eq!(
+        code(&volume.publish(&target, false).await),
+        Code::AlreadyExists
+    );
+    assert_eq!(
+        code(&volume.unpublish(&target).await),
+        Code::FailedPrecondition
+    );
+    assert_eq!(code(&volume.stats(&target).await), Code::NotFound);
+    shell(&format!(
+        "test -e {target}/theirs && umount {target} && rmdir {target}"
+    ));
+    shell(&format!("mount -t tmpfs none {}", volume.staging));
+    assert_eq!(code(&volume.stage().await), Code::AlreadyExists);
+    assert_eq!(code(&volume.unstage().await), Code::FailedPrecondition);
+    shell(&format!("umount {}", volume.staging));
+
+    // Files on the node's own disk are neither hidden nor removed.
+    shell(&format!("mkdir {target} && touch {target}/local"));
+    assert_eq!(
+        code(&volume.publish(&target, false).await),
+        Code::FailedPrecondition
+    );
+    assert_eq!(
+        code(&volume.unpublish(&target).await),
+        Code::FailedPrecondition
+    );
+    shell(&format!("test -e {target}/local && rm -r {target}"));
+
+    // A target inside of the volume itself, and one behind a link that the volume holds.
+    volume.publish(&target, false).await.unwrap();
+    shell(&format!("mkdir {target}/dir; ln -s /etc {target}/link"));
+    for inside in ["dir", "link", "link/cron.d", "dir/new"] {
+        let answer = volume.publish(&format!("{target}/{inside}"), false).await;
+        assert_eq!(code(&answer), Code::InvalidArgument, "{inside}: {answer:?}");
+        let answer = volume.unpublish(&format!("{target}/{inside}")).await;
+        assert_eq!(code(&answer), Code::InvalidArgument, "{inside}: {answer:?}");
+    }
+    shell(&format!(
+        "test -d {target}/dir && rm -r {target}/dir {target}/link"
+    ));
+
+    // All servers lose their power: no call hangs, and the volume can leave the node.
+    for node in ["node1", "node2", "node3"] {
+        world.lab.script(&["poweroff", node]);
+    }
+    let begun = Instant::now();
+    let condition = volume
+        .stats(&target)
+        .await
+        .unwrap()
+        .volume_condition
+        .unwrap();
+    assert!(condition.abnormal, "{condition:?}");
+    volume.unpublish(&target).await.unwrap();
+    volume.unstage().await.unwrap();
+    soon(begun, 60);
+    println!(
+        "left {:?} after all servers had lost their power",
+        begun.elapsed()
+    );
+    world.nothing_left("hang");
+    let status = volume
+        .with(|v| v.timeout = Duration::from_secs(4))
+        .stage()
+        .await
+        .unwrap_err();
+    assert!(
+        status.message().contains("no server of the pool answers"),
+        "{status:?}"
+    );
+    world.nothing_left("hang");
+}

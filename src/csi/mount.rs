@@ -190,10 +190,10 @@ async fn settle(programs: &Programs, job: &Job<'_>, client: &mut Child) -> Resul
         let answer = tokio::select! {
             status = client.wait() => return Err(status.map_or_else(|error| error.to_string(), ended)),
             // Its own deadline is that of the whole try: a server that went may hold up the first answer.
-            answer = check_root(programs, &mount, TRY_DEADLINE) => answer,
+            answer = probe(programs, &mount, TRY_DEADLINE) => answer,
         };
         match answer {
-            Ok(()) => break,
+            Ok(_) => break,
             Err(why) if Instant::now() > settle_until => return Err(why),
             Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
         }
@@ -207,37 +207,49 @@ async fn settle(programs: &Programs, job: &Job<'_>, client: &mut Child) -> Resul
     }
 }
 
-/// Asks the root of a mount for its device and inode, in a process that can be killed.
-async fn check_root(programs: &Programs, mount: &Mount, within: Duration) -> Result<(), String> {
-    let args = [
-        OsStr::new("--format=%d %i"),
-        OsStr::new("--"),
-        mount.mount_point.as_os_str(),
-    ];
-    let answer = run(&programs.stat, &args, within)
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut numbers = answer.split_whitespace().map(str::parse::<u64>);
-    match (numbers.next(), numbers.next()) {
-        // The root of every GlusterFS mount has the inode 1.
-        (Some(Ok(device)), Some(Ok(inode))) => {
-            let device = (rustix::fs::major(device), rustix::fs::minor(device));
-            if device == mount.device && inode == 1 {
-                Ok(())
-            } else {
-                Err(format!(
-                    "device {device:?}, inode {inode} is not the root of the mount"
-                ))
-            }
-        }
-        _ => Err(format!("stat says {answer:?}")),
+/// Asks a mount what it is and how full it is, in processes that can be killed; the error is a reason in words.
+///
+/// Both questions are needed: the kernel answers a `stat` of the root from its cache for a while (a client that was
+/// killed a moment ago looks alive), and it passes every `statfs` on to the client, but that one names no device.
+pub async fn probe(programs: &Programs, mount: &Mount, within: Duration) -> Result<Usage, String> {
+    let path = mount.mount_point.as_os_str();
+    let root = [OsStr::new("--format=%d %i"), OsStr::new("--"), path];
+    let space = ["--file-system", "--format=%S %b %f %a %c %d", "--"].map(OsStr::new);
+    let space = [&space[..], &[path]].concat();
+    let (root, space) = tokio::join!(
+        run(&programs.stat, &root, within),
+        run(&programs.stat, &space, within)
+    );
+    let (root, space) = (
+        root.map_err(|e| e.to_string())?,
+        space.map_err(|e| e.to_string())?,
+    );
+    let mut numbers = root.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(device)), Some(Ok(inode))) = (numbers.next(), numbers.next()) else {
+        return Err(format!("stat says {root:?}"));
+    };
+    let device = (rustix::fs::major(device), rustix::fs::minor(device));
+    // The root of every GlusterFS mount has the inode 1.
+    if device != mount.device || inode != 1 {
+        return Err(format!(
+            "device {device:?}, inode {inode} is not the root of the mount"
+        ));
     }
+    parse_usage(&space).ok_or_else(|| format!("stat says {space:?}"))
 }
 
-/// Asks a mount whether it is alive. `staging` is where its client was told to mount.
-pub async fn health(programs: &Programs, mount: &Mount, staging: &Path) -> Result<Health, Failure> {
-    match check_root(programs, mount, HELPER_DEADLINE).await {
-        Ok(()) => Ok(Health::Alive),
+/// Asks a mount whether it is alive, until the deadline at most. `staging` is where its client was told to mount.
+pub async fn health(
+    programs: &Programs,
+    mount: &Mount,
+    staging: &Path,
+    deadline: Instant,
+) -> Result<Health, Failure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // A mount gets a moment even when the call has none left: it must not look dead for that.
+    let within = left.clamp(Duration::from_millis(500), HELPER_DEADLINE);
+    match probe(programs, mount, within).await {
+        Ok(_) => Ok(Health::Alive),
         Err(why) if clients_of(staging).await?.is_empty() => Ok(Health::Dead(why)),
         Err(why) => Ok(Health::Unwell(why)),
     }
@@ -292,7 +304,7 @@ pub async fn unmount_all(programs: &Programs, path: &Path) -> Result<(), Failure
             continue;
         };
         let alive = begun.elapsed() < BUSY_PATIENCE
-            && check_root(programs, &mount, HELPER_DEADLINE).await.is_ok();
+            && probe(programs, &mount, HELPER_DEADLINE).await.is_ok();
         if alive {
             tokio::time::sleep(Duration::from_millis(500)).await;
             continue;
@@ -409,23 +421,6 @@ pub struct Usage {
     pub inodes_free: u64,
 }
 
-/// Asks a mount how full it is; the error is a reason in words.
-pub async fn usage(programs: &Programs, mount: &Mount) -> Result<Usage, String> {
-    let args = [
-        OsStr::new("--file-system"),
-        OsStr::new("--format=%S %b %f %a %c %d"),
-        OsStr::new("--"),
-        mount.mount_point.as_os_str(),
-    ];
-    let (root, answer) = tokio::join!(
-        check_root(programs, mount, HELPER_DEADLINE),
-        run(&programs.stat, &args, HELPER_DEADLINE)
-    );
-    root?;
-    let answer = answer.map_err(|error| error.to_string())?;
-    parse_usage(&answer).ok_or_else(|| format!("stat says {answer:?}"))
-}
-
 /// `block-size blocks free available inodes inodes-free`
 fn parse_usage(text: &str) -> Option<Usage> {
     let numbers: Vec<u64> = text
@@ -507,7 +502,7 @@ mod tests {
         let mounts = read_mounts().await.unwrap();
         let proc = mounts.at(Path::new("/proc")).unwrap();
         assert_eq!(
-            check_root(&Programs::default(), proc, HELPER_DEADLINE).await,
+            probe(&Programs::default(), proc, HELPER_DEADLINE).await,
             Ok(())
         );
         let other = Mount {
@@ -515,7 +510,7 @@ mod tests {
             ..proc.clone()
         };
         assert!(
-            check_root(&Programs::default(), &other, HELPER_DEADLINE)
+            probe(&Programs::default(), &other, HELPER_DEADLINE)
                 .await
                 .is_err()
         );

@@ -14,7 +14,7 @@ use super::context::VolumeContext;
 use super::deadline::deadline;
 use super::hosts::HostsFile;
 use super::inflight::InFlight;
-use super::mount::{Programs, read_mounts, usage};
+use super::mount::{HELPER_DEADLINE, Programs, probe, read_mounts};
 use super::paths::KubeletDir;
 use super::proto::csi::node_server::Node;
 use super::proto::csi::node_service_capability::{Rpc, Type as CapabilityType, rpc};
@@ -358,7 +358,7 @@ impl Node for NodeService {
                     .is_some_and(|(_, volume)| volume == id.volume.as_str())
             })
             .ok_or_else(not_here)?;
-        let (usage, condition) = match usage(&self.plugin.programs, mount).await {
+        let (usage, condition) = match probe(&self.plugin.programs, mount, HELPER_DEADLINE).await {
             Ok(usage) => {
                 let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
                 let bytes = VolumeUsage {

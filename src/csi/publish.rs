@@ -35,7 +35,7 @@ pub async fn publish(
 ) -> Result<(), Failure> {
     let mounts = read_mounts().await?;
     if let Some(mount) = mounts.at(wish.target)
-        && published(plugin, wish, mount, &mounts).await?
+        && published(plugin, wish, mount, &mounts, deadline).await?
     {
         return Ok(());
     }
@@ -58,6 +58,7 @@ async fn published(
     wish: &Publication<'_>,
     mount: &Mount,
     mounts: &Mounts,
+    deadline: Instant,
 ) -> Result<bool, Failure> {
     let occupied = |found: String| {
         Err(Failure::Occupied {
@@ -71,7 +72,7 @@ async fn published(
             mount.source, mount.fs_type
         ));
     }
-    let state = health(&plugin.programs, mount, wish.staging).await?;
+    let state = health(&plugin.programs, mount, wish.staging, deadline).await?;
     // A client that was replaced was killed before: what it served is dead, whatever its successor does.
     let replaced = mounts
         .at(wish.staging)

@@ -17,8 +17,8 @@ use super::status::Failure;
 
 /// How long we wait between two tries.
 const TRY_EVERY: Duration = Duration::from_secs(1);
-/// A try needs at least this long; with less left we stop.
-const LEAST_TIME: Duration = Duration::from_millis(300);
+/// A try needs about this long; with less left we stop.
+const LEAST_TIME: Duration = Duration::from_millis(500);
 
 /// How one try ended without a mount.
 enum Try {
@@ -84,7 +84,7 @@ async fn stage_once(
             }
             .into());
         }
-        match health(programs, mount, staging).await? {
+        match health(programs, mount, staging, deadline).await? {
             Health::Alive => return Ok(mount.clone()),
             Health::Unwell(why) => {
                 return Err(Try::Again(format!(
@@ -96,7 +96,9 @@ async fn stage_once(
                 detach_all(programs, staging).await?;
             }
         }
-    } else if let Some(mount) = back_from_target(plugin, context, staging, &mounts).await? {
+    } else if let Some(mount) =
+        back_from_target(plugin, context, staging, &mounts, deadline).await?
+    {
         return Ok(mount);
     }
     // The kubelet makes it, and removes it.
@@ -148,12 +150,13 @@ async fn back_from_target(
     context: &VolumeContext,
     staging: &Path,
     mounts: &Mounts,
+    deadline: Instant,
 ) -> Result<Option<Mount>, Failure> {
     if clients_of(staging).await?.is_empty() {
         return Ok(None);
     }
     for target in mounts_of(context, mounts).filter(|mount| !mount.read_only) {
-        if health(&plugin.programs, target, staging).await? == Health::Alive {
+        if health(&plugin.programs, target, staging, deadline).await? == Health::Alive {
             tracing::warn!(volume = %context.id, "stage it again from a pod's mount");
             bind(&plugin.programs, target, staging, false).await?;
             return Ok(read_mounts().await?.at(staging).cloned());
