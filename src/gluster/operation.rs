@@ -434,7 +434,8 @@ impl Operation {
                 Command::write(&["mv", "-T", parent.as_str(), trash.as_str()]),
             ],
             Self::ClaimHost { owner, replace } => {
-                let new = format!("{OWNER_FILE}.new");
+                // a file of each owner's own: behind `ln` it is the owner file, and who writes to it writes there
+                let new = format!("{OWNER_FILE}.{owner}");
                 let mut list = vec![
                     Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
                     Command {
@@ -442,22 +443,16 @@ impl Operation {
                         ..Command::write(&["tee", &new])
                     },
                 ];
-                list.push(if *replace {
-                    Command::write(&["mv", "-T", &new, OWNER_FILE])
+                if *replace {
+                    list.push(Command::write(&["mv", "-T", &new, OWNER_FILE]));
                 } else {
                     // ln fails when somebody was faster; the next look tells who
-                    Command::write(&["ln", "-T", &new, OWNER_FILE])
-                });
+                    list.push(Command::write(&["ln", "-T", &new, OWNER_FILE]));
+                    list.push(Command::write(&["rm", &new]));
+                }
                 list
             }
-            Self::ReleaseHost => {
-                vec![Command::write(&[
-                    "rm",
-                    "-f",
-                    OWNER_FILE,
-                    &format!("{OWNER_FILE}.new"),
-                ])]
-            }
+            Self::ReleaseHost => vec![Command::write(&["rm", "-f", OWNER_FILE])],
         }
     }
 

@@ -251,7 +251,6 @@ async fn operations_give_the_same_over_ssh_and_here() {
         device: path("none"),
         parent: path("none/a"),
         trash: path("none/b"),
-        manifest: "{}".into(),
     };
     for (operation, commands) in [(&inspect, 6), (&survey, 7), (&trash, 1)] {
         let there = ssh.perform(operation).await.unwrap();

@@ -15,7 +15,7 @@ use super::super::run::{OUTPUT_LIMIT, SIDE_BY_SIDE, TOO_MUCH, unknown};
 use super::connection::Connection;
 
 /// How long a server may think about a new channel.
-const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long it may take to get rid of a channel.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
