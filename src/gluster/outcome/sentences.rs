@@ -146,6 +146,7 @@ const RULES: &[Rule] = &[
     (OPTIONS, "'{}' is protected. To reset use 'force'", Refused, "protected"),
     (OPTIONS, "Required op{}version ({}) is not supported{*}", Refused, "op-version"),
     (OPTIONS, "{}, required op-version = {*}", Refused, "op-version"),
+    (OPTIONS, "Error, Validation Failed", Refused, "bad-value"),
     (OPTIONS, "invalid {} format {*}", Refused, "bad-value"),
     (OPTIONS, "'{*}' in 'option {*}' is {*} than {*}", Refused, "bad-value"),
     (OPTIONS, "'{*}' in 'option {*}' is out of range {*}", Refused, "bad-value"),
@@ -182,6 +183,8 @@ const RULES: &[Rule] = &[
     (&[Heal], "Launching heal operation {*} has been unsuccessful{*}", Refused, "heal-failed"),
     (&[Bitrot], "Bitrot is already enabled", Already, "enabled"),
     (&[Bitrot], "Bitrot is already disabled", Already, "disabled"),
+    (&[Family::GetState], "Failed to get daemon state: Output directory {*} does not exist", Refused, "no-run-dir"),
+    (&[Family::GetState], "Failed to get daemon state{*}", Refused, "other"),
     (ANY, "Failed to reconfigure barrier", Refused, "barrier-failed"),
     // anywhere at the end, since a brick's sentence may say it, too
     (&[VolumeCreate, Bricks], "{*}se 'force' at the end of the command if you want to override this behavior{*}", Refused, "force-needed"),
