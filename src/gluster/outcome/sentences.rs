@@ -143,6 +143,7 @@ const RULES: &[Rule] = &[
     (OPTIONS, "Option \"{}\" {*}", Refused, "bad-option"),
     (OPTIONS, "Not a valid option {*}", Refused, "bad-option"),
     (OPTIONS, "'gluster volume {} <VOLNAME> {*}", Refused, "bad-option"),
+    (OPTIONS, "Brick-multiplexing is not enabled{*}", Refused, "bad-option"),
     (OPTIONS, "'{}' is protected. To reset use 'force'", Refused, "protected"),
     (OPTIONS, "Required op{}version ({}) is not supported{*}", Refused, "op-version"),
     (OPTIONS, "{}, required op-version = {*}", Refused, "op-version"),
