@@ -521,6 +521,32 @@ async fn the_kubelet_finds_the_plugin_and_finds_it_again() {
 }
 
 #[tokio::test]
+async fn a_kubelet_that_refused_the_plugin_is_asked_again() {
+    let plugin = Plugin::start("refused", |_| {});
+    let mut client = RegistrationClient::new(connect(&plugin.registration()).await);
+    let error = "the node is not ready".to_owned();
+    let status = RegistrationStatus {
+        plugin_registered: false,
+        error,
+    };
+    client.notify_registration_status(status).await.unwrap();
+    let begun = Instant::now();
+    while plugin.registration().exists() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "the kubelet sees no new socket"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut again = RegistrationClient::new(connect(&plugin.registration()).await);
+    again.get_info(InfoRequest {}).await.unwrap();
+    assert!(
+        begun.elapsed() > Duration::from_secs(3),
+        "not at once, and for ever"
+    );
+}
+
+#[tokio::test]
 async fn sockets_of_a_killed_plugin_do_not_stop_its_successor() {
     let plugin = Plugin::start("stale", |_| {});
     drop(connect(&plugin.registration()).await);
