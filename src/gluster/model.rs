@@ -1,0 +1,288 @@
+//! What a pool looks like: the picture that observation gives and that plans are made from.
+//!
+//! A picture is made of what each host said. A host that did not answer is *silent*, and what only it
+//! could know is unknown; it never counts as absent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{Brick, Bytes, HostName, HostPath, OwnerMark, Uuid, VolumeName};
+
+/// The state of one glusterd, as `get-state` tells it. All of it is that host's own view.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GlusterdState {
+    /// The host's own uuid; `None` where glusterd printed none.
+    pub uuid: Option<Uuid>,
+    /// The cluster's op-version as this host knows it.
+    pub op_version: u32,
+    /// `volume set all` options.
+    pub global_options: BTreeMap<String, String>,
+    /// The other peers of the pool.
+    pub peers: Vec<Peer>,
+    /// All volumes that this host knows of.
+    pub volumes: Vec<Volume>,
+    /// Names of daemons that are online (`bitd`, `scrub`, `quotad`).
+    pub services_online: Vec<String>,
+}
+
+impl GlusterdState {
+    /// The volume of that name.
+    pub fn volume(&self, name: &VolumeName) -> Option<&Volume> {
+        self.volumes
+            .iter()
+            .find(|volume| volume.name == name.as_str())
+    }
+}
+
+/// Another member of the pool, as one host sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its uuid, the only name that never has an alias.
+    pub uuid: Uuid,
+    /// The name under which it was probed.
+    pub hostname: String,
+    /// Further names.
+    pub other_names: Vec<String>,
+    /// `Peer in Cluster` when all is well.
+    pub state: String,
+    /// Whether this host has a connection to it. With a ping-timeout of 0 this stays true for a host that
+    /// was cut off silently.
+    pub connected: bool,
+}
+
+/// A volume, as one host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Volume {
+    /// Its name; not a [`VolumeName`], since foreign volumes may have names that we would not give.
+    pub name: String,
+    /// Its id, made at creation.
+    pub id: String,
+    /// `Replicate`, `Distributed-Replicate`, … as gluster prints it.
+    pub type_name: String,
+    /// Created, Started or Stopped.
+    pub status: VolumeStatus,
+    /// Bricks in gluster's order.
+    pub bricks: Vec<VolumeBrick>,
+    /// Copies of each file; 1 without replication.
+    pub replica_count: u32,
+    /// Of the copies, how many arbiters.
+    pub arbiter_count: u32,
+    /// Bricks of a dispersed set; 0 when not dispersed.
+    pub disperse_count: u32,
+    /// Bricks of a dispersed set that may be lost.
+    pub redundancy_count: u32,
+    /// Options that were set on it (not defaults).
+    pub options: BTreeMap<String, String>,
+}
+
+impl Volume {
+    /// True when `features.quota` is on.
+    pub fn quota_enabled(&self) -> bool {
+        self.options
+            .get("features.quota")
+            .is_some_and(|value| value == "on")
+    }
+}
+
+/// The state of a volume as `get-state` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VolumeStatus {
+    /// Made and never started.
+    #[default]
+    Created,
+    /// Its bricks should run.
+    Started,
+    /// Stopped by a command.
+    Stopped,
+}
+
+/// One brick of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeBrick {
+    /// The host name with which the volume was created; may be any alias of the peer.
+    pub host: String,
+    /// The directory.
+    pub path: String,
+    /// Whether its process runs; only its own host knows, so `None` in the view of any other host.
+    pub online: Option<bool>,
+    /// True for an arbiter.
+    pub arbiter: bool,
+}
+
+/// A limit of `quota list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaLimit {
+    /// Path from the root of the volume, `/` for the volume.
+    pub path: String,
+    /// The limit.
+    pub hard_limit: Bytes,
+    /// What gluster counts as used.
+    pub used: Bytes,
+}
+
+/// One client connection of a brick, from `volume status V clients`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrickClients {
+    /// Host name of the brick.
+    pub host: String,
+    /// Path of the brick.
+    pub path: String,
+    /// Addresses of its clients, without the port.
+    pub clients: Vec<String>,
+}
+
+/// What one host said, or why it said nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostView {
+    /// It answered.
+    Answered(Box<HostFacts>),
+    /// It could not be reached, or its glusterd did not answer; everything that it alone knows is unknown.
+    Silent {
+        /// What we tell the user: what was tried and what came back.
+        why: String,
+        /// The kind of failure, for reasons in conditions.
+        kind: SilentKind,
+    },
+}
+
+/// Why a host gave no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SilentKind {
+    /// The name does not resolve, nothing listens, or the connection broke.
+    Unreachable,
+    /// Its key is not the pinned one.
+    HostKey,
+    /// It refused our key.
+    Authentication,
+    /// Programs that we need are missing there.
+    Prerequisites,
+    /// SSH works but glusterd does not answer.
+    Glusterd,
+}
+
+/// What a host that answered said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostFacts {
+    /// Its glusterd's view.
+    pub state: GlusterdState,
+    /// The content of the owner file; `None` when there is none.
+    pub owner: Option<String>,
+    /// `ping-timeout` in glusterd.vol, seconds; 0 means that a silent peer is never noticed; `None`: not found out.
+    pub ping_timeout: Option<u32>,
+    /// `glusterfs --version`.
+    pub version: String,
+    /// The devices that were asked about.
+    pub devices: BTreeMap<HostPath, DeviceFacts>,
+}
+
+/// What a host says of a directory where bricks shall live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceFacts {
+    /// There is no such directory.
+    Missing,
+    /// It could not be found out.
+    Unknown(String),
+    /// It is there.
+    Present {
+        /// The mount point of the file system that holds it.
+        mount_point: String,
+        /// Whole size of that file system.
+        size: Bytes,
+        /// What is free.
+        free: Bytes,
+        /// The file system's id.
+        fs_id: String,
+    },
+}
+
+/// What a host says of a directory that is, or will be, a brick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrickFacts {
+    /// There is no such directory.
+    Missing,
+    /// It could not be found out.
+    Unknown(String),
+    /// It is there.
+    Present {
+        /// Our mark, when it has one that can be read.
+        owner: Option<OwnerMark>,
+        /// True when there is an owner xattr which is not a mark of ours.
+        foreign_mark: bool,
+        /// `trusted.glusterfs.volume-id`, as a uuid, when gluster has made it a brick.
+        volume_id: Option<String>,
+        /// True when it holds nothing, or nothing but `.glusterfs`.
+        empty: bool,
+    },
+}
+
+/// The picture of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PoolView {
+    /// Each host that was asked, by the name that the cluster gives it.
+    pub hosts: BTreeMap<HostName, HostView>,
+}
+
+impl PoolView {
+    /// Hosts that answered.
+    pub fn answered(&self) -> impl Iterator<Item = (&HostName, &HostFacts)> {
+        self.hosts.iter().filter_map(|(name, view)| match view {
+            HostView::Answered(facts) => Some((name, facts.as_ref())),
+            HostView::Silent { .. } => None,
+        })
+    }
+
+    /// Hosts that did not, with the reason.
+    pub fn silent(&self) -> impl Iterator<Item = (&HostName, &str, SilentKind)> {
+        self.hosts.iter().filter_map(|(name, view)| match view {
+            HostView::Answered(_) => None,
+            HostView::Silent { why, kind } => Some((name, why.as_str(), *kind)),
+        })
+    }
+
+    /// What that host said.
+    pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {
+        match self.hosts.get(host) {
+            Some(HostView::Answered(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Names of the hosts that answered and know the volume, and of those that answered and do not.
+    pub fn who_knows(&self, volume: &VolumeName) -> (Vec<&HostName>, Vec<&HostName>) {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for (name, facts) in self.answered() {
+            if facts.state.volume(volume).is_some() {
+                with.push(name)
+            } else {
+                without.push(name)
+            }
+        }
+        (with, without)
+    }
+}
+
+/// What was found out about one volume beyond the picture of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VolumeView {
+    /// Facts of each brick directory that was asked about.
+    pub bricks: BTreeMap<Brick, BrickFacts>,
+    /// Limit and use of the volume's root.
+    pub quota: QuotaView,
+    /// Client addresses by brick; `None` when not asked or not found out.
+    pub clients: Option<Vec<BrickClients>>,
+}
+
+/// What `quota list V /` said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum QuotaView {
+    /// Not asked, or no answer that can be trusted.
+    #[default]
+    Unknown,
+    /// Quota is off.
+    Off,
+    /// Quota is on and the root has no limit.
+    NoLimit,
+    /// The limit of the root.
+    Limit(QuotaLimit),
+}

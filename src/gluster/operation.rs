@@ -1,0 +1,480 @@
+//! What can be done on a host: typed operations, and the argument vectors that carry them out.
+//!
+//! An operation is the only thing that a transport takes; there is no way to hand it a free-form string.
+//! Each token comes from a checked name, so none begins with `-` or needs quoting.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{
+    Brick, Bytes, HostName, HostPath, OWNER_FILE, OWNER_XATTR, OptionKey, OptionValue, OwnerId,
+    OwnerMark, RUN_DIR, VolumeName,
+};
+use super::outcome::Family;
+
+/// How long a read may take; glusterd answers in 0.1 s, or hangs.
+pub const READ_DEADLINE: Duration = Duration::from_secs(12);
+/// How long a write may take: gluster's own limit is 120 s, after which the command may still run on.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(150);
+/// `flock -E`: the exit code that says that somebody else holds the lock.
+pub const LOCK_HELD_EXIT: i32 = 75;
+/// What [`Operation::Prerequisites`] asks for: the program, and the Debian package that brings it.
+pub const PROGRAMS: &[(&str, &str)] = &[
+    ("gluster", "glusterfs-server"),
+    ("glusterfs", "glusterfs-client"),
+    ("flock", "util-linux"),
+    ("mountpoint", "util-linux"),
+    ("getfattr", "attr"),
+    ("setfattr", "attr"),
+    ("stat", "coreutils"),
+    ("find", "findutils"),
+];
+
+/// One program run on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments, never empty.
+    pub argv: Vec<String>,
+    /// What it reads from standard input.
+    pub stdin: Option<String>,
+    /// After this its result is unknown.
+    pub deadline: Duration,
+}
+
+impl Command {
+    fn read<S: ToString>(argv: &[S]) -> Self {
+        Self {
+            argv: argv.iter().map(S::to_string).collect(),
+            stdin: None,
+            deadline: READ_DEADLINE,
+        }
+    }
+
+    fn write<S: ToString>(argv: &[S]) -> Self {
+        Self {
+            deadline: WRITE_DEADLINE,
+            ..Self::read(argv)
+        }
+    }
+}
+
+/// A read by a tool whose complaints are parsed: in the C locale, since a server may speak German.
+fn tool(argv: &[&str]) -> Command {
+    Command::read(&[&["env", "LC_ALL=C"], argv].concat())
+}
+
+/// How many bricks make a set, for `volume create`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetShape {
+    /// Files are hashed over single bricks.
+    Distribute,
+    /// Each file has this many copies.
+    Replicate {
+        /// 2 or more.
+        copies: u32,
+    },
+}
+
+/// A command for glusterd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gluster {
+    /// The host's own uuid.
+    Uuid,
+    /// `peer probe`.
+    Probe(HostName),
+    /// `volume set all`.
+    PoolSet(BTreeMap<OptionKey, OptionValue>),
+    /// `volume create`, never with `force`.
+    Create {
+        /// The name.
+        volume: VolumeName,
+        /// The sets.
+        shape: SetShape,
+        /// Bricks in order; a multiple of the set's size.
+        bricks: Vec<Brick>,
+    },
+    /// `volume set` of several options at once, which is atomic.
+    Set(VolumeName, BTreeMap<OptionKey, OptionValue>),
+    /// `volume reset` of one option, by name.
+    Reset(VolumeName, OptionKey),
+    /// `volume start`.
+    Start(VolumeName),
+    /// `volume start … force`: starts bricks of a started volume that do not run.
+    StartBricks(VolumeName),
+    /// `volume stop`.
+    Stop(VolumeName),
+    /// `volume delete`.
+    Delete(VolumeName),
+    /// `volume quota … enable`.
+    QuotaEnable(VolumeName),
+    /// `volume quota … limit-usage /`.
+    QuotaLimit(VolumeName, Bytes),
+    /// `volume quota … remove /`.
+    QuotaRemove(VolumeName),
+    /// `volume quota … list /`: the path is always named, since one leaked entry empties the plain list.
+    QuotaList(VolumeName),
+    /// `volume status … clients`: takes the volume's lock, so only where a fence needs it.
+    Clients(VolumeName),
+}
+
+impl Gluster {
+    /// The family whose rules classify the answer.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Uuid => Family::SystemUuid,
+            Self::Probe(_) => Family::PeerProbe,
+            Self::PoolSet(_) | Self::Set(..) => Family::VolumeSet,
+            Self::Create { .. } => Family::VolumeCreate,
+            Self::Reset(..) => Family::VolumeReset,
+            Self::Start(_) | Self::StartBricks(_) => Family::VolumeStart,
+            Self::Stop(_) => Family::VolumeStop,
+            Self::Delete(_) => Family::VolumeDelete,
+            Self::QuotaEnable(_) => Family::QuotaEnable,
+            Self::QuotaLimit(..) => Family::QuotaLimit,
+            Self::QuotaRemove(_) => Family::QuotaRemove,
+            Self::QuotaList(_) => Family::QuotaList,
+            Self::Clients(_) => Family::VolumeStatus,
+        }
+    }
+
+    /// True for commands that change nothing.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Uuid | Self::QuotaList(_) | Self::Clients(_))
+    }
+
+    /// The name under which writers exclude each other: the volume's, or `pool`.
+    pub fn lock(&self) -> &str {
+        match self {
+            Self::Uuid | Self::Probe(_) | Self::PoolSet(_) => "pool",
+            Self::Create { volume, .. }
+            | Self::Set(volume, _)
+            | Self::Reset(volume, _)
+            | Self::Start(volume)
+            | Self::StartBricks(volume)
+            | Self::Stop(volume)
+            | Self::Delete(volume)
+            | Self::QuotaEnable(volume)
+            | Self::QuotaLimit(volume, _)
+            | Self::QuotaRemove(volume)
+            | Self::QuotaList(volume)
+            | Self::Clients(volume) => volume.as_str(),
+        }
+    }
+
+    /// What stands behind `gluster`, as a person would type it.
+    pub fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut put =
+            |items: &[&dyn ToString]| words.extend(items.iter().map(|item| item.to_string()));
+        match self {
+            Self::Uuid => put(&[&"system::", &"uuid", &"get"]),
+            Self::Probe(host) => put(&[&"peer", &"probe", host]),
+            Self::PoolSet(options) => {
+                put(&[&"volume", &"set", &"all"]);
+                options.iter().for_each(|(key, value)| put(&[key, value]));
+            }
+            Self::Create {
+                volume,
+                shape,
+                bricks,
+            } => {
+                put(&[&"volume", &"create", volume]);
+                if let SetShape::Replicate { copies } = shape {
+                    put(&[&"replica", copies]);
+                }
+                put(&[&"transport", &"tcp"]);
+                bricks.iter().for_each(|brick| put(&[brick]));
+            }
+            Self::Set(volume, options) => {
+                put(&[&"volume", &"set", volume]);
+                options.iter().for_each(|(key, value)| put(&[key, value]));
+            }
+            Self::Reset(volume, key) => put(&[&"volume", &"reset", volume, key]),
+            Self::Start(volume) => put(&[&"volume", &"start", volume]),
+            Self::StartBricks(volume) => put(&[&"volume", &"start", volume, &"force"]),
+            Self::Stop(volume) => put(&[&"volume", &"stop", volume]),
+            Self::Delete(volume) => put(&[&"volume", &"delete", volume]),
+            Self::QuotaEnable(volume) => put(&[&"volume", &"quota", volume, &"enable"]),
+            Self::QuotaLimit(volume, Bytes(limit)) => {
+                put(&[&"volume", &"quota", volume, &"limit-usage", &"/", limit]);
+            }
+            Self::QuotaRemove(volume) => put(&[&"volume", &"quota", volume, &"remove", &"/"]),
+            Self::QuotaList(volume) => put(&[&"volume", &"quota", volume, &"list", &"/"]),
+            Self::Clients(volume) => put(&[&"volume", &"status", volume, &"clients"]),
+        }
+        words
+    }
+
+    /// The command as a person would type it, for messages.
+    pub fn typed(&self) -> String {
+        format!("gluster {}", self.words().join(" "))
+    }
+
+    fn command(&self) -> Command {
+        let gluster = |timeout: &str| {
+            let mut argv = vec!["gluster".into(), "--mode=script".into(), "--xml".into()];
+            if !timeout.is_empty() {
+                argv.push(format!("--timeout={timeout}"));
+            }
+            argv.extend(self.words());
+            argv
+        };
+        if self.is_read() {
+            return Command::read(&gluster("10"));
+        }
+        let lock = format!("{RUN_DIR}/{}.lock", self.lock());
+        let mut argv: Vec<String> = ["flock", "-n", "-E", "75", &lock]
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        argv.extend(gluster(""));
+        Command::write(&argv)
+    }
+}
+
+/// Something that a host can be asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Finds out which of [`PROGRAMS`] are missing, and makes [`RUN_DIR`]. Answers: [`super::output::missing_programs`].
+    Prerequisites,
+    /// One command for glusterd. Answers are classified by [`super::outcome::classify`].
+    Gluster(Gluster),
+    /// The state of glusterd: its answer, then the file ([`super::get_state::parse`]). Takes no lock of gluster's.
+    State {
+        /// A name for the file, one for each observer of a pool, so that two do not overwrite each other's.
+        slot: VolumeName,
+    },
+    /// The owner file, ping-timeout, version, and the state of device directories ([`super::output::survey`]).
+    Survey {
+        /// Directories where bricks shall live.
+        devices: Vec<HostPath>,
+    },
+    /// xattrs and emptiness of directories that are or will be bricks ([`super::output::brick_facts`]), two
+    /// commands each.
+    InspectBricks(Vec<HostPath>),
+    /// Makes the directory of a brick and marks it. Fails when the device is not mounted any more.
+    MakeBrick {
+        /// The mount point below which it is made; it must exist.
+        device: HostPath,
+        /// `<device>/<volume>-<8 hex>`.
+        parent: HostPath,
+        /// `<parent>/brick`.
+        path: HostPath,
+        /// Whose it is.
+        mark: OwnerMark,
+    },
+    /// Writes the mark of a brick that is ours again, after its object was made anew.
+    MarkBrick {
+        /// The brick.
+        path: HostPath,
+        /// Whose it is.
+        mark: OwnerMark,
+    },
+    /// Writes, next to where a brick will lie in the trash, how to get it back. An existing manifest is written anew, so it is
+    /// written only while the volume exists.
+    WriteManifest {
+        /// The mount point.
+        device: HostPath,
+        /// `<device>/.trash/<…>.json`.
+        file: HostPath,
+        /// JSON.
+        manifest: String,
+    },
+    /// Moves the directory of a brick (its parent, which is that brick's alone) into the trash of its device. Fails when there
+    /// is something of that name in the trash.
+    TrashBrick {
+        /// The mount point.
+        device: HostPath,
+        /// `<device>/<volume>-<8 hex>`.
+        parent: HostPath,
+        /// `<device>/.trash/<…>`, on the same file system.
+        trash: HostPath,
+    },
+    /// Makes the owner file. Without `replace` an existing file stays as it is.
+    ClaimHost {
+        /// Who owns the pool now.
+        owner: OwnerId,
+        /// Whether the owner of before was named to be taken over.
+        replace: bool,
+    },
+    /// Removes the owner file.
+    ReleaseHost,
+}
+
+impl Operation {
+    /// The commands, in order. Each runs only when the one before it exited with 0, unless
+    /// [`Self::independent`].
+    pub fn commands(&self) -> Vec<Command> {
+        match self {
+            Self::Prerequisites => {
+                let mut which = vec!["which"];
+                which.extend(PROGRAMS.iter().map(|(program, _)| *program));
+                vec![
+                    Command::read(&["mkdir", "-p", "-m", "0700", RUN_DIR]),
+                    Command::read(&which),
+                ]
+            }
+            Self::Gluster(gluster) => vec![gluster.command()],
+            Self::State { slot } => {
+                let file = format!("state-{slot}");
+                let path = format!("{RUN_DIR}/{file}");
+                let get = [
+                    "gluster",
+                    "--mode=script",
+                    "--timeout=10",
+                    "get-state",
+                    "odir",
+                    RUN_DIR,
+                    "file",
+                    &file,
+                ];
+                vec![Command::read(&get), Command::read(&["cat", &path])]
+            }
+            Self::Survey { devices } => {
+                let mut list = vec![
+                    tool(&["cat", OWNER_FILE]),
+                    tool(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
+                    tool(&["glusterfs", "--version"]),
+                ];
+                for device in devices {
+                    let path = device.as_str();
+                    list.push(tool(&["stat", "-L", "-c", "%F %m", path]));
+                    list.push(tool(&["stat", "-f", "-c", "%i %S %b %a", path]));
+                }
+                list
+            }
+            Self::InspectBricks(paths) => paths
+                .iter()
+                .flat_map(|path| {
+                    let path = path.as_str();
+                    [
+                        tool(&[
+                            "getfattr",
+                            "--absolute-names",
+                            "-h",
+                            "-d",
+                            "-m",
+                            "^trusted\\.(glusterfs\\.volume-id|gluster-operator)",
+                            "-e",
+                            "hex",
+                            path,
+                        ]),
+                        // depth and type of the path itself, and of the first thing in it: a link or a
+                        // file must not look like an empty directory
+                        tool(&[
+                            "find",
+                            path,
+                            "-maxdepth",
+                            "1",
+                            "!",
+                            "-name",
+                            ".glusterfs",
+                            "-printf",
+                            "%d%y\\n",
+                            "!",
+                            "-path",
+                            path,
+                            "-quit",
+                        ]),
+                    ]
+                })
+                .collect(),
+            Self::MakeBrick {
+                device,
+                parent,
+                path,
+                mark,
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0755", parent.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0755", path.as_str()]),
+                Command::write(&[
+                    "setfattr",
+                    "-h",
+                    "-n",
+                    OWNER_XATTR,
+                    "-v",
+                    mark.as_str(),
+                    path.as_str(),
+                ]),
+            ],
+            Self::MarkBrick { path, mark } => {
+                vec![Command::write(&[
+                    "setfattr",
+                    "-h",
+                    "-n",
+                    OWNER_XATTR,
+                    "-v",
+                    mark.as_str(),
+                    path.as_str(),
+                ])]
+            }
+            Self::WriteManifest {
+                device,
+                file,
+                manifest,
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                Command {
+                    stdin: Some(manifest.clone()),
+                    ..Command::write(&["tee", file.as_str()])
+                },
+            ],
+            Self::TrashBrick {
+                device,
+                parent,
+                trash,
+            } => vec![
+                Command::write(&["mountpoint", "-q", device.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
+                // a rename: it fails when a directory of that name is there and not empty
+                Command::write(&["mv", "-T", parent.as_str(), trash.as_str()]),
+            ],
+            Self::ClaimHost { owner, replace } => {
+                // a file of each owner's own: behind `ln` it is the owner file, and who writes to it writes there
+                let new = format!("{OWNER_FILE}.{owner}");
+                let mut list = vec![
+                    Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
+                    Command {
+                        stdin: Some(format!("{owner}\n")),
+                        ..Command::write(&["tee", &new])
+                    },
+                ];
+                if *replace {
+                    list.push(Command::write(&["mv", "-T", &new, OWNER_FILE]));
+                } else {
+                    // ln fails when somebody was faster; the next look tells who
+                    list.push(Command::write(&["ln", "-T", &new, OWNER_FILE]));
+                    list.push(Command::write(&["rm", &new]));
+                }
+                list
+            }
+            Self::ReleaseHost => vec![Command::write(&["rm", "-f", OWNER_FILE])],
+        }
+    }
+
+    /// True when the commands do not depend on each other: all run, side by side where the transport can.
+    pub fn independent(&self) -> bool {
+        matches!(self, Self::Survey { .. } | Self::InspectBricks(_))
+    }
+
+    /// A short name for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prerequisites => "prerequisites",
+            Self::Gluster(gluster) => gluster.family().as_str(),
+            Self::State { .. } => "get-state",
+            Self::Survey { .. } => "survey",
+            Self::InspectBricks(_) => "inspect bricks",
+            Self::MakeBrick { .. } => "make brick directory",
+            Self::MarkBrick { .. } => "mark brick",
+            Self::WriteManifest { .. } => "write manifest",
+            Self::TrashBrick { .. } => "move brick to trash",
+            Self::ClaimHost { .. } => "claim host",
+            Self::ReleaseHost => "release host",
+        }
+    }
+}
