@@ -1,5 +1,11 @@
 //! The CSI edge on real GlusterFS: three servers, and the plugin on a client host, with real mounts. Data is
 //! looked at on the bricks, not only statuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)] // a test stops at the first surprise
 
 #[path = "support/csi_client.rs"]
 mod csi_client;
@@ -44,6 +50,10 @@ impl World {
             lab.dir().join("gluster-operator"),
         )
         .unwrap();
+        // As the kubelet's directory comes into the plugin's container.
+        let kubelet = lab.dir().join("kubelet").display().to_string();
+        lab.run(HOST, &["mount", "--bind", &kubelet, &kubelet]);
+        lab.run(HOST, &["mount", "--make-shared", &kubelet]);
         let plugin = Some(start(&lab));
         let channel = connect(&socket(&lab)).await;
         Some(Self {
@@ -657,11 +667,11 @@ async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     let status = volume.publish(&target, false).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(world.clients("hang"), [pid.clone()]);
+    assert_eq!(world.clients("hang"), *std::slice::from_ref(&pid));
     world.lab.run(HOST, &["kill", "-CONT", &pid]);
     volume.stage().await.unwrap();
     volume.publish(&target, false).await.unwrap();
-    assert_eq!(world.clients("hang"), [pid.clone()]);
+    assert_eq!(world.clients("hang"), *std::slice::from_ref(&pid));
     assert_eq!(shell(&format!("cat {target}/file")), "two copies\n");
     // It hangs for good, and the pod goes.
     world.lab.run(HOST, &["kill", "-STOP", &pid]);
@@ -690,6 +700,15 @@ async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
     world.nothing_left("hang");
     user.kill().unwrap();
     user.wait().unwrap();
+
+    // Where no pod would see it, nothing is mounted.
+    let kubelet = world.path("");
+    shell(&format!("mount --make-private {kubelet}"));
+    for answer in [volume.stage().await, volume.publish(&target, false).await] {
+        assert_eq!(code(&answer), Code::FailedPrecondition, "{answer:?}");
+    }
+    world.nothing_left("hang");
+    shell(&format!("mount --make-shared {kubelet}"));
 
     // Mounts that are not ours stay.
     shell(&format!(

@@ -24,7 +24,7 @@ use super::{DRIVER_NAME, Error};
 /// How often we look whether the socket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long we wait after the kubelet refused us, before we show it a new socket.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The version of the plugin interface, not of CSI: the kubelet knows 1.x.
 const VERSION: &str = "1.0.0";
