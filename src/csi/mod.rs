@@ -31,6 +31,7 @@ use paths::KubeletDir;
 use proto::csi::identity_server::IdentityServer;
 use proto::csi::node_server::NodeServer;
 
+pub mod authority;
 pub mod clients;
 pub mod context;
 pub mod deadline;
