@@ -4,6 +4,7 @@
 //! Nothing in here knows Kubernetes, a network or a clock. Every token that reaches a gluster command
 //! line is a type of [`names`], whose only constructor checks a grammar.
 
+pub mod answer;
 pub mod get_state;
 pub mod model;
 pub mod names;

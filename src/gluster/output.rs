@@ -1,9 +1,16 @@
 //! One parser for each output that we read.
+//!
+//! Each gives the whole picture that its command should give, or an error, or a value that says "unknown"; never a
+//! part. Texts of tools are compared in the C locale, in which [`super::operation`] runs them.
 
-use super::model::{BrickClients, BrickFacts, DeviceFacts, QuotaView};
-use super::names::{HostPath, Uuid};
-use super::outcome::Output;
+mod gluster;
+mod host;
+
+use super::model::DeviceFacts;
 use thiserror::Error;
+
+pub use gluster::{clients, quota, uuid};
+pub use host::{brick_facts, missing_programs, survey};
 
 /// An answer that does not have the form that its command should give.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -13,6 +20,16 @@ pub struct Malformed {
     pub what: &'static str,
     /// What is wrong with it.
     pub why: String,
+}
+
+impl Malformed {
+    pub(super) fn new(what: &'static str, why: impl AsRef<str>) -> Self {
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        Self {
+            what,
+            why: why.as_ref().trim().chars().map(clean).take(300).collect(),
+        }
+    }
 }
 
 /// What [`super::operation::Operation::Survey`] found.
@@ -26,33 +43,4 @@ pub struct Survey {
     pub version: String,
     /// One entry for each device asked about, in order.
     pub devices: Vec<DeviceFacts>,
-}
-/// `Operation::Survey`: an owner file that can't be read for any other reason than being absent is an error.
-pub fn survey(_outputs: &[Output], _devices: usize) -> Result<Survey, Malformed> {
-    Ok(Survey::default())
-}
-/// `Operation::InspectBricks`: one entry for each path.
-pub fn brick_facts(_outputs: &[Output], _paths: &[HostPath]) -> Vec<BrickFacts> {
-    Vec::new()
-}
-/// `Operation::Prerequisites`: names of missing programs with their package.
-pub fn missing_programs(
-    _outputs: &[Output],
-) -> Result<Vec<(&'static str, &'static str)>, Malformed> {
-    Ok(vec![])
-}
-/// `quota list V /`.
-pub fn quota(_output: &Output) -> QuotaView {
-    QuotaView::Unknown
-}
-/// `volume status V clients`.
-pub fn clients(_output: &Output) -> Result<Vec<BrickClients>, Malformed> {
-    Ok(vec![])
-}
-/// `system:: uuid get`.
-pub fn uuid(_output: &Output) -> Result<Uuid, Malformed> {
-    Err(Malformed {
-        what: "uuid",
-        why: String::new(),
-    })
 }

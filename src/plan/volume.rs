@@ -182,7 +182,7 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
         .any(|step| matches!(step, Step::ClaimHost { .. } | Step::ProbePeer { .. }))
     {
         return waiting(
-            Reason::ClusterNotReady,
+            Reason::Working,
             format!("cluster {} is being set up", cluster.name),
         );
     }

@@ -86,6 +86,12 @@ impl Pool {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Takes over which writes have no known end, from the pool that this one replaces.
+    pub fn inherit(&self, before: &Self) {
+        let unsettled = before.memory().unsettled.clone();
+        self.memory().unsettled = unsettled;
+    }
+
     /// The write on that volume, or on the pool, whose result is not known yet.
     pub fn unsettled(&self, volume: &VolumeName) -> Option<String> {
         let memory = self.memory();

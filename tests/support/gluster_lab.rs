@@ -1,11 +1,21 @@
 //! A real GlusterFS of several hosts for one test: `tests/lab/gluster-hosts.sh` with a name and a network of its
 //! own, brought down when the value is dropped, and also when the test's process dies in any other way.
-#![allow(dead_code)] // each test program uses a part of it
+#![allow(dead_code, unused_imports)] // each test program uses a part of it
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)] // a test stops at the first surprise
+
+#[path = "names.rs"] // also where a test program takes this file alone
+mod names;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use names::{LabNames, dismiss, prerequisites, skip};
 
 /// What the lab needs besides root; Debian has them in glusterfs-server, glusterfs-client, xfsprogs,
 /// openssh-server, openssh-client, iproute2, util-linux and coreutils.
@@ -30,10 +40,8 @@ const PROGRAMS: [&str; 15] = [
 /// A running lab. `node1`… are servers with glusterd, sshd and one XFS brick file system at
 /// `/srv/bricks/d1`; `client1`… are hosts without glusterd.
 pub struct GlusterLab {
-    script: PathBuf,
+    names: LabNames,
     dir: PathBuf,
-    prefix: String,
-    net: String,
     /// Waits until its standard input ends, which it does when we drop it or die; then takes the lab down.
     guardian: Child,
 }
@@ -41,75 +49,27 @@ pub struct GlusterLab {
 impl GlusterLab {
     /// What is missing on this machine to run a lab, in words; `None` when all is there.
     pub fn missing() -> Option<String> {
-        let mut missing: Vec<String> = Vec::new();
-        let root = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix("Uid:"))
-                .is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0"))
-        });
-        if !root {
-            missing.push("root".to_owned());
-        }
-        let path = std::env::var("PATH").unwrap_or_default();
-        for program in PROGRAMS {
-            let found = path
-                .split(':')
-                .chain(["/usr/sbin", "/sbin"])
-                .any(|dir| Path::new(dir).join(program).exists());
-            if !found {
-                missing.push(format!("the program {program}"));
-            }
-        }
-        (!missing.is_empty()).then(|| missing.join(", "))
+        names::missing(&PROGRAMS)
     }
 
     /// Like [`GlusterLab::up`]; without what a lab needs it prints `skipped: <what>` and gives `None`,
     /// or panics when `CI=true`.
     pub fn up_or_skip(servers: u8, clients: u8) -> Option<Self> {
-        if let Some(missing) = Self::missing() {
-            assert!(
-                std::env::var("CI").as_deref() != Ok("true"),
-                "CI lacks {missing}"
-            );
-            println!("skipped: a GlusterFS lab needs {missing}");
-            return None;
-        }
-        Some(Self::up(servers, clients))
+        prerequisites(&PROGRAMS).then(|| Self::up(servers, clients))
     }
 
     /// Brings up a lab with `servers` hosts `node1`… and `clients` hosts `client1`…; panics with the script's words
     /// when that fails.
     pub fn up(servers: u8, clients: u8) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        // Interfaces are called `<prefix>-client1`, and such a name has at most 15 characters.
-        let prefix = format!("g{}{}", base36(pid), base36(count % 36));
-        // The machine joins the network of a lab with Kubernetes, so two labs differ in the second number, and the
-        // third one stays below 64: from there on are that lab's services and pods.
-        let net = format!("10.{}.{}", 128 + (pid + count) % 64, pid / 64 % 64);
-        let dir = std::env::temp_dir().join(format!("gluster-lab-{prefix}"));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/gluster-hosts.sh");
-        let guardian = {
-            let mut command = Command::new("bash");
-            command
-                .args(["-c", "read -r _; exec bash \"$0\" down"])
-                .arg(&script);
-            settings(&mut command, &dir, &prefix, &net);
-            // A group of its own: the interrupt key of a terminal must not end it.
-            std::os::unix::process::CommandExt::process_group(&mut command, 0);
-            command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            command.spawn().expect("bash starts")
-        };
+        Self::up_as(&LabNames::unique("gluster"), servers, clients)
+    }
+
+    /// The same under names that a Kubernetes lab may have, too: then it is on the same network.
+    pub fn up_as(names: &LabNames, servers: u8, clients: u8) -> Self {
         let lab = Self {
-            script,
-            dir,
-            prefix,
-            net,
-            guardian,
+            names: names.clone(),
+            dir: names.dir.join("gluster"),
+            guardian: names.guardian("gluster-hosts.sh"),
         };
         let (servers, clients) = (servers.to_string(), clients.to_string());
         let output = lab.script(&["up", &servers, &clients]);
@@ -154,9 +114,9 @@ impl GlusterLab {
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after=5", "180", "bash"])
-            .arg(&self.script)
+            .arg(names::path_of("gluster-hosts.sh"))
             .args(args);
-        settings(&mut command, &self.dir, &self.prefix, &self.net);
+        command.envs(self.names.settings());
         command.stdin(Stdio::null());
         command
     }
@@ -164,9 +124,8 @@ impl GlusterLab {
     /// Starts a program inside a host and lets it run. It ends with the lab at the latest; its process here is the
     /// script's, so end the program itself from inside the host.
     pub fn start(&self, host: &str, program: &[&str], stdout: Stdio, stderr: Stdio) -> Child {
-        let mut command = Command::new("bash");
-        command.arg(&self.script).args(["sh", host]).args(program);
-        settings(&mut command, &self.dir, &self.prefix, &self.net);
+        let mut command = self.names.script("gluster-hosts.sh");
+        command.args(["sh", host]).args(program);
         command
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -210,7 +169,7 @@ impl GlusterLab {
             (_, Some(n)) => 200 + number(n),
             _ => panic!("{host} is no host of a lab"),
         };
-        format!("{}.{last}", self.net)
+        format!("{}.{last}", self.names.net)
     }
 
     /// The directory with the lab's state. All hosts and the machine itself see it: files and sockets that
@@ -224,14 +183,19 @@ impl GlusterLab {
         self.dir.join("id")
     }
 
+    /// The names of this lab, for a Kubernetes lab on the same network.
+    pub fn names(&self) -> &LabNames {
+        &self.names
+    }
+
     /// `GLH_PREFIX`, for scripts that work on the same lab.
     pub fn prefix(&self) -> &str {
-        &self.prefix
+        &self.names.prefix
     }
 
     /// `GLH_NET`, the first three numbers of every address.
     pub fn net(&self) -> &str {
-        &self.net
+        &self.names.net
     }
 
     /// The end of each host's logs: what one wants to see when a test failed.
@@ -266,19 +230,8 @@ impl Drop for GlusterLab {
         if std::thread::panicking() {
             eprintln!("{}", self.logs());
         }
-        drop(self.guardian.stdin.take());
-        if !self.guardian.wait().is_ok_and(|status| status.success()) {
-            eprintln!("the lab {} may not be down", self.dir.display());
-        }
+        dismiss(&mut self.guardian, &self.names);
     }
-}
-
-fn settings(command: &mut Command, dir: &Path, prefix: &str, net: &str) {
-    command
-        .env("GLH_DIR", dir)
-        .env("GLH_PREFIX", prefix)
-        .env("GLH_NET", net)
-        .env("GLH_SIZE", "4G");
 }
 
 /// Exit status and both outputs of a command, for a panic.
@@ -290,15 +243,4 @@ pub fn said(output: &Output) -> String {
         text(&output.stdout),
         text(&output.stderr)
     )
-}
-
-fn base36(mut number: u32) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit(number % 36, 36).expect("a digit"));
-        number /= 36;
-        if number == 0 {
-            return digits.iter().rev().collect();
-        }
-    }
 }

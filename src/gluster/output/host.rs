@@ -1,0 +1,242 @@
+//! Answers of a host's own tools: `cat`, `stat`, `getfattr`, `find`, `which`.
+
+use super::{Malformed, Survey};
+use crate::gluster::model::{BrickFacts, DeviceFacts};
+use crate::gluster::names::{Bytes, HostPath, OWNER_XATTR, OwnerMark};
+use crate::gluster::operation::PROGRAMS;
+use crate::gluster::outcome::Output;
+
+/// The end of a tool's complaint about a path that is not there.
+const NO_ENTRY: &str = ": No such file or directory";
+
+/// True if the tool exited with 1 for one reason: the path is not there.
+fn is_missing(output: &Output) -> bool {
+    let complaint = output.stderr.trim();
+    output.exit == Some(1)
+        && output.stdout.trim().is_empty()
+        && complaint.lines().count() == 1
+        && complaint.ends_with(NO_ENTRY)
+}
+
+/// The output when the tool exited with 0, else what it said.
+fn success(output: &Output) -> Result<&str, String> {
+    match output.exit {
+        Some(0) => Ok(&output.stdout),
+        Some(code) => Err(match output.stderr.trim() {
+            "" => format!("exit status {code}"),
+            words => words.chars().take(200).collect(),
+        }),
+        None => Err("no end of it was seen".to_owned()),
+    }
+}
+
+/// `Operation::Survey`: an owner file that can't be read for any other reason than being absent is an error.
+pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
+    const WHAT: &str = "the survey of a host";
+    let [owner, ping, version, stats @ ..] = outputs else {
+        return Err(Malformed::new(WHAT, "answers are missing"));
+    };
+    if stats.len() != devices * 2 {
+        return Err(Malformed::new(WHAT, "answers about devices are missing"));
+    }
+    let owner = if is_missing(owner) {
+        None
+    } else {
+        let text = success(owner).map_err(|why| Malformed::new(WHAT, why))?;
+        Some(text.trim().to_owned())
+    };
+    let version = success(version)
+        .map_err(|why| Malformed::new(WHAT, why))?
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("glusterfs "))
+        .map(|version| version.trim().to_owned())
+        .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        .ok_or_else(|| Malformed::new(WHAT, "glusterfs does not tell its version"))?;
+    Ok(Survey {
+        owner,
+        ping_timeout: success(ping).ok().and_then(ping_timeout),
+        version,
+        devices: stats
+            .chunks_exact(2)
+            .map(|pair| device(&pair[0], &pair[1]))
+            .collect(),
+    })
+}
+
+/// The last `option ping-timeout N` that is no comment.
+fn ping_timeout(file: &str) -> Option<u32> {
+    file.lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                ["option", "ping-timeout", seconds] => Some(seconds.parse().ok()),
+                _ => None,
+            }
+        })
+        .next_back()
+        .flatten()
+}
+
+/// `stat -L -c '%F %m'` and `stat -f -c '%i %S %b %a'`.
+fn device(place: &Output, system: &Output) -> DeviceFacts {
+    if is_missing(place) && is_missing(system) {
+        return DeviceFacts::Missing;
+    }
+    let read = || -> Result<DeviceFacts, String> {
+        let place = success(place)?.trim_end_matches('\n');
+        let mount_point = place
+            .strip_prefix("directory ")
+            .filter(|mount_point| mount_point.starts_with('/'))
+            .ok_or_else(|| format!("it is no directory: {place}"))?;
+        let system = success(system)?.trim();
+        let numbers: Vec<&str> = system.split(' ').collect();
+        let [fs_id, block, blocks, free] = numbers[..] else {
+            return Err(format!("stat said {system}"));
+        };
+        let bytes = |count: &str| {
+            let (count, block) = (count.parse::<u64>().ok()?, block.parse::<u64>().ok()?);
+            count.checked_mul(block).map(Bytes)
+        };
+        match (bytes(blocks), bytes(free)) {
+            (Some(size), Some(free)) if !fs_id.is_empty() => Ok(DeviceFacts::Present {
+                mount_point: mount_point.to_owned(),
+                size,
+                free,
+                fs_id: fs_id.to_owned(),
+            }),
+            _ => Err(format!("stat said {system}")),
+        }
+    };
+    read().unwrap_or_else(DeviceFacts::Unknown)
+}
+
+/// `Operation::InspectBricks`: one entry for each path.
+pub fn brick_facts(outputs: &[Output], paths: &[HostPath]) -> Vec<BrickFacts> {
+    paths
+        .iter()
+        .enumerate()
+        .map(|(index, path)| {
+            let pair = (outputs.len() == paths.len() * 2)
+                .then(|| outputs.get(index * 2..index * 2 + 2))
+                .flatten();
+            match pair {
+                Some([attributes, entries]) => brick(path, attributes, entries),
+                _ => BrickFacts::Unknown("answers are missing".to_owned()),
+            }
+        })
+        .collect()
+}
+
+fn brick(path: &HostPath, attributes: &Output, entries: &Output) -> BrickFacts {
+    if is_missing(attributes) && is_missing(entries) {
+        return BrickFacts::Missing;
+    }
+    let read = || -> Result<BrickFacts, String> {
+        // one line for the path itself, one for the first thing in it: depth and type
+        let empty = match success(entries)?.lines().collect::<Vec<_>>()[..] {
+            ["0d"] => true,
+            ["0d", _] => false,
+            ["0l"] => return Err("it is a symbolic link".to_owned()),
+            _ => return Err("it is no directory".to_owned()),
+        };
+        let (mut owner, mut foreign_mark, mut volume_id) = (None, false, None);
+        for (name, value) in xattrs(path, success(attributes)?)? {
+            match name {
+                "trusted.glusterfs.volume-id" => volume_id = Some(volume_uuid(&value)?),
+                OWNER_XATTR => {
+                    owner = String::from_utf8(value)
+                        .ok()
+                        .and_then(|text| text.parse::<OwnerMark>().ok());
+                    foreign_mark |= owner.is_none();
+                }
+                name if name.starts_with("trusted.gluster-operator") => foreign_mark = true,
+                _ => return Err(format!("getfattr told of {name}")),
+            }
+        }
+        Ok(BrickFacts::Present {
+            owner,
+            foreign_mark,
+            volume_id,
+            empty,
+        })
+    };
+    read().unwrap_or_else(BrickFacts::Unknown)
+}
+
+/// Names and values that `getfattr -d -e hex` printed; it prints nothing at all where none matches.
+fn xattrs<'a>(path: &HostPath, text: &'a str) -> Result<Vec<(&'a str, Vec<u8>)>, String> {
+    let mut lines = text.lines();
+    match lines.next() {
+        None => return Ok(Vec::new()),
+        Some(head) if head.strip_prefix("# file: ") == Some(path.as_str()) => {}
+        Some(head) => return Err(format!("getfattr told of {head}")),
+    }
+    // an empty line ends the list, so that a torn one is noticed
+    let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
+    for line in lines.by_ref() {
+        if line.is_empty() {
+            return match lines.next() {
+                None => Ok(found),
+                Some(more) => Err(format!("getfattr went on with {more}")),
+            };
+        }
+        let (name, value) = line
+            .split_once("=0x")
+            .and_then(|(name, value)| Some((name, hex::decode(value).ok()?)))
+            .ok_or_else(|| format!("getfattr said {line}"))?;
+        if found.iter().any(|(known, _)| *known == name) {
+            return Err(format!("getfattr told twice of {name}"));
+        }
+        found.push((name, value));
+    }
+    Err("what getfattr said is torn".to_owned())
+}
+
+fn volume_uuid(bytes: &[u8]) -> Result<String, String> {
+    let hex = hex::encode(bytes);
+    if bytes.len() != 16 {
+        return Err(format!("the volume-id is {hex}"));
+    }
+    Ok([
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-"))
+}
+
+/// `Operation::Prerequisites`: names of missing programs with their package.
+pub fn missing_programs(
+    outputs: &[Output],
+) -> Result<Vec<(&'static str, &'static str)>, Malformed> {
+    const WHAT: &str = "the search for programs";
+    let [made, which] = outputs else {
+        let why = outputs.first().map_or(Ok(""), success);
+        return Err(Malformed::new(WHAT, why.err().unwrap_or_default()));
+    };
+    success(made).map_err(|why| Malformed::new(WHAT, why))?;
+    let found: Vec<&str> = which
+        .stdout
+        .lines()
+        .filter_map(|line| line.rsplit_once('/').map(|(_, name)| name.trim_end()))
+        .collect();
+    let missing: Vec<(&str, &str)> = PROGRAMS
+        .iter()
+        .copied()
+        .filter(|(program, _)| !found.contains(program))
+        .collect();
+    // which exits with 0 when it found all, and with 1 when not
+    match which.exit {
+        Some(0) if missing.is_empty() => Ok(missing),
+        Some(1) if !missing.is_empty() => Ok(missing),
+        _ => Err(Malformed::new(
+            WHAT,
+            success(which)
+                .err()
+                .unwrap_or_else(|| "which contradicts itself".to_owned()),
+        )),
+    }
+}
