@@ -1,5 +1,7 @@
-//! gluster-operator
-#![allow(missing_docs)]
+//! gluster-operator: GlusterFS pools of real servers, managed from Kubernetes and mounted into pods.
+//!
+//! ARCHITECTURE.md tells how the parts hang together, and who may import whom.
+
 pub mod api;
 pub mod cli;
 pub mod controller;

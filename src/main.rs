@@ -1,2 +1,5 @@
 //! The binary: parses its arguments and runs.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    gluster_operator::cli::main()
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{Brick, Bytes, HostName, HostPath, OwnerId, OwnerMark, Uuid, VolumeName};
+use super::names::{Brick, Bytes, HostName, HostPath, OwnerMark, Uuid, VolumeName};
 
 /// The state of one glusterd, as `get-state` tells it. All of it is that host's own view.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -131,10 +131,12 @@ name!(
 
 name!(
     /// The value of an option. A line break keeps glusterd from starting again, 4096 bytes crash it
-    /// (both measured), and a blank can't be passed on its standard input: so printable ASCII, and short.
+    /// (both measured), and a blank can't be passed on its standard input: so printable ASCII, and short. Nor may it begin
+    /// with `-`: gluster takes its own options anywhere on the line, and as root it wrote the file of a value
+    /// `--log-file=/tmp/x` (measured).
     OptionValue, "option value",
-    "1 to 256 printable ASCII characters without blanks",
-    |text| (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
+    "1 to 256 printable ASCII characters without blanks, the first not '-'",
+    |text| (1..=256).contains(&text.len()) && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_graphic())
 );
 
 name!(
@@ -246,11 +248,27 @@ impl OwnerMark {
         format!("v1:{owner}:{namespace_uid}:{namespace}/{name}:{uid}").parse()
     }
 
-    /// True if `other` marks the same namespace (by uid) and name for the same pool owner; the object's own
-    /// uid may differ: then the object was deleted, with its volume retained, and made again.
-    pub fn same_object(&self, other: &Self) -> bool {
-        let cut = |mark: &Self| mark.0.rsplit_once(':').map(|(head, _)| head.to_owned());
-        cut(self).is_some() && cut(self) == cut(other)
+    /// Who owns the pool, what the object is (namespace by uid and name), and the object's own uid.
+    fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (head, uid) = self.0.strip_prefix("v1:")?.rsplit_once(':')?;
+        // an owner id may hold ':' ("rest:…"), a namespace uid and names do not
+        let (rest, name) = head.rsplit_once(':')?;
+        let (owner, _) = rest.rsplit_once(':')?;
+        Some((owner, &head[owner.len() + 1..], uid)).filter(|_| name.contains('/'))
+    }
+
+    /// True if `other` marks the same namespace (by uid) and name for the same pool owner, or for the one that we were
+    /// told to take over from; the object's own uid may differ: then the object was deleted, its volume retained, and
+    /// the object made again.
+    pub fn same_object(&self, other: &Self, take_over: Option<&OwnerId>) -> bool {
+        match (self.parts(), other.parts()) {
+            (Some((owner, object, _)), Some((other_owner, other_object, _))) => {
+                object == other_object
+                    && (owner == other_owner
+                        || take_over.is_some_and(|from| from.as_str() == other_owner))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -313,7 +331,7 @@ mod tests {
         ] {
             assert!(bad.parse::<HostPath>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a b", "a\tb", "ä", "a\n", &long] {
+        for bad in ["", "a b", "a\tb", "ä", "a\n", "-1", "--log-file=/x", &long] {
             assert!(bad.parse::<OptionValue>().is_err(), "{bad:?}");
         }
         for bad in ["", "noxlator", "a b.c", "-a.b", "--xml.x", "a.b\n", "a."] {
@@ -357,11 +375,19 @@ mod tests {
         let mark = |ns: &Uuid, name: &str, uid: &Uuid| {
             OwnerMark::new(&owner, ns, "shop", name, uid).unwrap()
         };
-        assert!(mark(&a, "data", &b).same_object(&mark(&a, "data", &c)));
+        let same = |x: &OwnerMark, y: &OwnerMark| x.same_object(y, None);
+        assert!(same(&mark(&a, "data", &b), &mark(&a, "data", &c)));
         assert!(
-            !mark(&a, "data", &b).same_object(&mark(&b, "data", &b)),
+            !same(&mark(&a, "data", &b), &mark(&b, "data", &b)),
             "a reused namespace name"
         );
-        assert!(!mark(&a, "data", &b).same_object(&mark(&a, "other", &b)));
+        assert!(!same(&mark(&a, "data", &b), &mark(&a, "other", &b)));
+        let before: OwnerId = "rest:before".parse().unwrap();
+        let old = OwnerMark::new(&before, &a, "shop", "data", &c).unwrap();
+        assert!(!same(&mark(&a, "data", &b), &old), "another owner's");
+        assert!(
+            mark(&a, "data", &b).same_object(&old, Some(&before)),
+            "told to take over"
+        );
     }
 }

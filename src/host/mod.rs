@@ -3,6 +3,11 @@
 //! A transport knows bytes, not GlusterFS: it runs the argument vectors of an [`Operation`] and hands back what
 //! the programs left. It never decides what an answer means.
 
+mod local;
+mod quote;
+mod run;
+mod ssh;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -10,6 +15,9 @@ use crate::gluster::model::SilentKind;
 use crate::gluster::names::HostName;
 use crate::gluster::operation::Operation;
 use crate::gluster::outcome::Output;
+
+pub use local::LocalHost;
+pub use ssh::{Credentials, CredentialsError, SshConfig, SshHost};
 
 /// A host that could not be asked. Nothing was run on it: whenever a command may have been started, its
 /// result is an [`Output`] without exit status instead.

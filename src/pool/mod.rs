@@ -1,1 +1,104 @@
-//! pool
+//! A pool at work: looks at it through its hosts, and takes steps on it.
+//!
+//! It keeps what must outlive one look: which writes have no known end, and the last picture, so that many volumes
+//! share one look. It never decides what to do; that is [`crate::plan`].
+
+mod execute;
+mod observe;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::gluster::model::PoolView;
+use crate::gluster::names::{HostName, HostPath, VolumeName};
+use crate::host::Host;
+
+pub use execute::StepFailure;
+
+/// How many steps that restart daemons run at once in a pool: bunched they cost half, more of them stall writers.
+const DAEMON_LANE: usize = 4;
+
+/// A look at the pool.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// When it began: it shows nothing of what happened later, and all that had ended before.
+    pub started: Instant,
+    /// What was seen.
+    pub view: Arc<PoolView>,
+}
+
+/// A write that was sent and whose result is not known.
+#[derive(Debug, Clone)]
+struct Unsettled {
+    what: String,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct Memory {
+    latest: Option<Observation>,
+    /// Hosts whose prerequisites were found to be there.
+    checked: BTreeSet<HostName>,
+    /// By the name of the lock: the volume, or `pool`.
+    unsettled: BTreeMap<String, Unsettled>,
+}
+
+/// The hosts of one GlusterCluster.
+pub struct Pool {
+    hosts: BTreeMap<HostName, Arc<dyn Host>>,
+    devices: BTreeMap<HostName, Vec<HostPath>>,
+    /// Names our files on the hosts.
+    slot: VolumeName,
+    lane: Semaphore,
+    observing: Mutex<()>,
+    memory: std::sync::Mutex<Memory>,
+}
+
+impl Pool {
+    /// A pool of these hosts, each with the devices that are looked at. `slot` must differ between processes that look at
+    /// the same pool: it names files on the hosts.
+    pub fn new(hosts: Vec<(Arc<dyn Host>, Vec<HostPath>)>, slot: VolumeName) -> Self {
+        let devices = hosts
+            .iter()
+            .map(|(host, devices)| (host.name().clone(), devices.clone()))
+            .collect();
+        let hosts = hosts
+            .into_iter()
+            .map(|(host, _)| (host.name().clone(), host))
+            .collect();
+        Self {
+            hosts,
+            devices,
+            slot,
+            lane: Semaphore::new(DAEMON_LANE),
+            observing: Mutex::new(()),
+            memory: std::sync::Mutex::default(),
+        }
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // the data behind it is replaced whole, so a panic elsewhere leaves nothing half done in it
+        self.memory
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Takes over which writes have no known end, from the pool that this one replaces.
+    pub fn inherit(&self, before: &Self) {
+        let unsettled = before.memory().unsettled.clone();
+        self.memory().unsettled = unsettled;
+    }
+
+    /// The write on that volume, or on the pool, whose result is not known yet.
+    pub fn unsettled(&self, volume: &VolumeName) -> Option<String> {
+        let memory = self.memory();
+        let entry = memory
+            .unsettled
+            .get(volume.as_str())
+            .or_else(|| memory.unsettled.get("pool"))?;
+        Some(entry.what.clone())
+    }
+}

@@ -1,0 +1,36 @@
+#!/bin/bash
+# test.sh [PART..] - all tests, or some parts, with the seconds of each; fails when any part failed, and always says how it ended.
+#   prepare  packages, the lab's programs and images, the binary, labs of killed runs     check  hack/check.sh
+#   unit     tests that need no root and no lab      docs  examples in the documentation      lab  tests that bring up labs (root)
+# A test program of tests/ belongs to "lab" when it names KubeLab or GlusterLab.
+. "$(dirname "$0")/lib.sh"
+lab_tests(){ grep -lE 'KubeLab|GlusterLab' tests/*.rs 2>/dev/null | xargs -rn1 basename -s .rs; }
+other_tests(){ comm -23 <(basename -s .rs -a tests/*.rs | sort) <(lab_tests | sort); }
+targets(){ sed 's/^/--test=/'; }
+
+case ${1:-} in # one part, in a process of its own: a function in an "if" would go on after an error
+ =prepare) hack/packages.sh build
+   if [ "$(id -u)" = 0 ]; then hack/packages.sh lab; hack/clean-labs.sh; else say "not root: no lab is prepared"; fi
+   cargo build --locked --bin gluster-operator; exit ;;
+ =check) exec hack/check.sh ;;
+ =unit) exec cargo test --locked --no-fail-fast --lib --bins $(other_tests | targets) ;;
+ =docs) exec cargo test --locked --doc ;;
+ =lab) tests=$(lab_tests | targets); [ -n "$tests" ] || { say "there are no lab tests"; exit 0; }
+   # one test at a time: a lab takes most of a small machine
+   exec cargo test --locked --no-fail-fast $tests -- --test-threads="${LAB_THREADS:-1}" ;;
+esac
+
+parts=("$@"); [ $# -gt 0 ] || parts=(prepare check unit docs lab)
+begin=$(now) lines=() failed=() current=
+ended(){ local rc=$?; [ -z "$current" ] || say "make test: INTERRUPTED in part $current after $(since "$begin") s (exit $rc)"; exit $rc; }
+trap ended EXIT; trap 'exit 130' INT; trap 'exit 143' TERM
+for current in "${parts[@]}"; do
+  say "== $current"; t=$(now)
+  if bash hack/test.sh "=$current" </dev/null; then result=ok; else result="FAILED (exit $?)"; failed+=("$current"); fi
+  lines+=("$(printf '%-8s %7s s  %s' "$current" "$(since "$t")" "$result")")
+  [ "$current" != prepare ] || [ "$result" = ok ] || break # nothing could be said of the rest
+done
+current=
+say; say "== seconds of each part"; printf '%s\n' "${lines[@]}"; say "$(printf '%-8s %7s s' all "$(since "$begin")")"
+[ ${#failed[@]} = 0 ] || { say "make test: FAILED: ${failed[*]}"; exit 1; }
+say "make test: everything passed"

@@ -1,0 +1,218 @@
+//! Conditions: how status says what holds, and why what does not hold does not.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// Types of conditions; all of positive polarity. There will be no others: what goes wrong is a [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// Cluster: writes can be made. Volume: mountable, writable, its quota in force.
+    Ready,
+    /// All nodes are peers of one pool and answer.
+    PeersConnected,
+    /// Every directory for bricks is there and on a file system of its own.
+    DevicesReady,
+    /// Nothing is left to do.
+    InSync,
+    /// The volume, or the pool, is ours.
+    Owned,
+    /// All bricks of the volume run.
+    Healthy,
+    /// A step is under way, or something is waited for.
+    Progressing,
+}
+
+impl ConditionType {
+    /// As in `status.conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::PeersConnected => "PeersConnected",
+            Self::DevicesReady => "DevicesReady",
+            Self::InSync => "InSync",
+            Self::Owned => "Owned",
+            Self::Healthy => "Healthy",
+            Self::Progressing => "Progressing",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why a condition is as it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+        impl Reason {
+            /// As in `status.conditions[].reason`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Nothing is wrong.
+    AsDeclared,
+    /// Not looked at yet, or it could not be found out.
+    Unknown,
+    /// A field has a value that can't be used.
+    InvalidSpec,
+    /// The Secret is missing or can't be used.
+    InvalidCredentials,
+    /// No GlusterCluster of that name.
+    ClusterNotFound,
+    /// The namespace may not put volumes on that cluster.
+    NotAdmitted,
+    /// A tenant asked for what only the cluster's owner may grant.
+    NotAllowed,
+    /// A host does not answer.
+    HostUnreachable,
+    /// A host shows a key that is not pinned.
+    HostKeyRefused,
+    /// A host refused our key.
+    AuthenticationFailed,
+    /// Programs are missing on a host.
+    PrerequisitesMissing,
+    /// The host answers, its glusterd does not.
+    GlusterdNotResponding,
+    /// Two names are one host, or one host is not who it was.
+    IdentityConflict,
+    /// A host belongs to another pool.
+    OtherPool,
+    /// Peers are not all connected with each other.
+    PeersDisconnected,
+    /// Somebody else's owner file is on the pool.
+    ManagedElsewhere,
+    /// A brick directory's parent is missing or not a file system of its own.
+    DeviceNotReady,
+    /// Not enough hosts for the layout.
+    DoesNotFit,
+    /// The volume of that name is not ours.
+    NotOwned,
+    /// Hosts do not agree on whether the volume exists.
+    GhostVolume,
+    /// The volume's bricks or type are not what was declared.
+    LayoutDiffers,
+    /// Gluster refused an option.
+    BadOption,
+    /// Gluster refused a command.
+    Refused,
+    /// A command was sent and its result is not known.
+    ResultUnknown,
+    /// Somebody else's transaction or lock.
+    Busy,
+    /// Steps are being taken.
+    Working,
+    /// The volume is being deleted and something keeps it.
+    DeletionBlocked,
+    /// A brick does not run.
+    BrickDown,
+    /// Less than what is used.
+    CapacityBelowUsage,
+    /// A claim or PersistentVolume of that name is not ours.
+    ClaimConflict,
+    /// Anybody who reaches the ports can mount it.
+    OpenToNetwork,
+    /// Two copies can split.
+    TwoCopies,
+    /// A node waits to be admitted to a one-writer volume.
+    WaitingForFence,
+    /// A condition of its cluster keeps this volume from going on.
+    ClusterNotReady,
+}
+
+/// A condition, before it is merged into a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which condition.
+    pub kind: ConditionType,
+    /// True, false, or `None` for unknown.
+    pub holds: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+    /// For people: command, host, gluster's words, what is done next.
+    pub message: String,
+}
+
+impl Finding {
+    /// The condition holds.
+    pub fn yes(kind: ConditionType, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            holds: Some(true),
+            reason: Reason::AsDeclared,
+            message: message.into(),
+        }
+    }
+
+    /// It does not.
+    pub fn no(kind: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            holds: Some(false),
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// It is not known.
+    pub fn unknown(kind: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            holds: None,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// Merges findings into the conditions of before: a condition whose status does not change keeps its transition
+/// time, and one that nobody found anything about stays.
+pub fn merge(
+    before: &[Condition],
+    findings: &[Finding],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut merged: Vec<Condition> = before.to_vec();
+    for finding in findings {
+        let status = match finding.holds {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let old = merged
+            .iter_mut()
+            .find(|condition| condition.type_ == finding.kind.as_str());
+        let since = old
+            .as_ref()
+            .filter(|old| old.status == status)
+            .map_or(Time(now), |old| old.last_transition_time.clone());
+        let new = Condition {
+            type_: finding.kind.as_str().into(),
+            status: status.into(),
+            reason: finding.reason.as_str().into(),
+            message: finding.message.chars().take(4000).collect(),
+            observed_generation: Some(generation),
+            last_transition_time: since,
+        };
+        match old {
+            Some(old) => *old = new,
+            None => merged.push(new),
+        }
+    }
+    merged
+}
+
+/// The condition of that type.
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind.as_str())
+}
+
+/// True when the condition is there and `True`.
+pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == "True")
+}

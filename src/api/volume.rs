@@ -1,0 +1,229 @@
+//! GlusterVolume: something that can be mounted and has a size.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+/// A GlusterFS volume.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "gluster-operator.io",
+    version = "v1alpha1",
+    kind = "GlusterVolume",
+    namespaced,
+    shortname = "gv",
+    category = "gluster",
+    status = "GlusterVolumeStatus",
+    selectable = ".spec.clusterName",
+    doc = "A volume of a GlusterFS pool: created, started, limited and kept as declared, and handed to pods through a claim.",
+    validation = Rule::new("self.metadata.name.size() <= 54").message("the name of a GlusterVolume has at most 54 characters, since it becomes part of volume names and ids"),
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.clusterName"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".status.type"),
+    printcolumn(name = "Capacity", type_ = "string", json_path = ".spec.capacity"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Volume", type_ = "string", json_path = ".status.volumeName", priority = 1),
+    printcolumn(name = "Used", type_ = "string", json_path = ".status.quota.used", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.clusterName == oldSelf.clusterName").message("clusterName is immutable: data does not move between pools by an edit"))]
+#[x_kube(validation = Rule::new("has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)").message("volumeName is immutable: GlusterFS can't rename a volume"))]
+#[x_kube(validation = Rule::new("self.layout == oldSelf.layout").message("layout is immutable"))]
+#[x_kube(validation = Rule::new("has(self.bricks) == has(oldSelf.bricks) && (!has(self.bricks) || self.bricks == oldSelf.bricks)").message("bricks are immutable"))]
+#[x_kube(validation = Rule::new("!has(self.bricks) || self.bricks.size() == (has(self.layout.replicate) ? self.layout.replicate.copies : 1) * (has(self.layout.distribute) ? self.layout.distribute : 1)").message("bricks must be as many as layout.replicate.copies times layout.distribute"))]
+#[x_kube(validation = Rule::new("!has(self.claim) || has(self.capacity)").message("a claim needs a capacity"))]
+pub struct GlusterVolumeSpec {
+    /// The GlusterCluster that holds the volume. Immutable.
+    #[schemars(
+        length(min = 1, max = 22),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub cluster_name: String,
+    /// The name of the volume in GlusterFS. Default: `<namespace>_<name>`. Another name is admitted only in the
+    /// operator's own namespace, or when it begins with `<namespace>_`. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 54), regex(pattern = schema::VOLUME_NAME))]
+    pub volume_name: Option<String>,
+    /// What the volume is built from. Immutable.
+    pub layout: Layout,
+    /// The exact bricks, `host:/path`, in gluster's order: each below a device path of a listed node. Default: placed, one
+    /// brick of a set on a host. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        inner(
+            length(min = 4, max = 320),
+            regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9.-]*:(/[A-Za-z0-9._-]+)+$")
+        )
+    )]
+    pub bricks: Option<Vec<String>>,
+    /// How much may be stored, enforced by GlusterFS quota: a quantity of whole bytes, at least 1Mi. May be raised, and
+    /// lowered to what is used. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 24),
+        regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$")
+    )]
+    #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity('1Mi')) >= 0").message("a capacity is at least 1Mi"))]
+    pub capacity: Option<String>,
+    /// A named set of options.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Options of the volume. A key that leaves this list is reset. Options that others set stay as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::options")]
+    pub options: BTreeMap<String, String>,
+    /// What happens to the volume in GlusterFS when this object is deleted. `Retain` leaves it as it is, started.
+    /// `Delete` stops and deletes it once no pod uses it; its bricks are kept in the trash of their devices.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Makes a PersistentVolume and a bound PersistentVolumeClaim in this namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+}
+
+/// How files are spread over bricks.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("has(self.replicate) || has(self.distribute)").message("a layout says replicate, distribute or both: there is no accidental bare brick"))]
+#[x_kube(validation = Rule::new("(has(self.replicate) ? self.replicate.copies : 1) * (has(self.distribute) ? self.distribute : 1) <= 128").message("at most 128 bricks"))]
+pub struct Layout {
+    /// Each file is kept on several bricks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicate: Option<Replicate>,
+    /// Over how many sets (of copies, or of single bricks) files are hashed. Default with `replicate`: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64), extend("format" = "int32"))]
+    pub distribute: Option<u32>,
+}
+
+/// Copies of each file.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Replicate {
+    /// How many. Two can split (each side accepts writes while it does not see the other): use three.
+    #[schemars(range(min = 2, max = 5), extend("format" = "int32"))]
+    pub copies: u32,
+}
+
+/// A named set of options.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// GlusterFS' own defaults.
+    #[default]
+    Default,
+    /// For databases: `network.ping-timeout` 10, so that a database which was cut off learns of it long before the
+    /// servers give its locks to another (42 s).
+    Database,
+}
+
+/// What deletion does.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// GlusterFS is left alone.
+    #[default]
+    Retain,
+    /// The volume goes to the trash.
+    Delete,
+}
+
+/// The claim to make.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.name == oldSelf.name").message("the name of the claim is immutable"))]
+#[x_kube(validation = Rule::new("self.accessModes == oldSelf.accessModes").message("access modes are immutable"))]
+#[x_kube(validation = Rule::new("!(self.accessModes.exists(m, m == 'ReadWriteOncePod') && self.accessModes.size() > 1)").message("ReadWriteOncePod stands alone"))]
+pub struct Claim {
+    /// Name of the PersistentVolumeClaim.
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_NAME))]
+    pub name: String,
+    /// `ReadWriteOnce` and `ReadWriteOncePod` volumes are fenced: one node at a time can reach the data. Databases need
+    /// one of them.
+    #[schemars(length(min = 1, max = 3))]
+    pub access_modes: Vec<AccessMode>,
+}
+
+/// How a claim may be used.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessMode {
+    /// By the pods of one node.
+    ReadWriteOnce,
+    /// By one pod.
+    ReadWriteOncePod,
+    /// By pods of many nodes, reading.
+    ReadOnlyMany,
+    /// By pods of many nodes. Nothing keeps writers apart.
+    ReadWriteMany,
+}
+
+impl AccessMode {
+    /// As in a PersistentVolume.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadWriteOnce => "ReadWriteOnce",
+            Self::ReadWriteOncePod => "ReadWriteOncePod",
+            Self::ReadOnlyMany => "ReadOnlyMany",
+            Self::ReadWriteMany => "ReadWriteMany",
+        }
+    }
+}
+
+/// What is known of a volume.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GlusterVolumeStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Owned, Healthy, InSync, Progressing.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// GlusterFS' own word, `Replicate` or `Distributed-Replicate`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<String>,
+    /// The volume's name in GlusterFS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_name: Option<String>,
+    /// The volume's id in GlusterFS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_id: Option<String>,
+    /// Its bricks, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bricks: Vec<BrickStatus>,
+    /// Options that the operator set, and will reset when they leave the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned_options: Vec<String>,
+    /// The one node that may reach the data of a ReadWriteOnce volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_node: Option<String>,
+    /// The limit in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<QuotaStatus>,
+}
+
+/// A brick.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct BrickStatus {
+    /// The host.
+    pub node: String,
+    /// The directory.
+    pub path: String,
+    /// Whether its process runs; absent when the host does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+}
+
+/// Quota of the volume's root.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct QuotaStatus {
+    /// The limit, as GlusterFS reports it.
+    pub limit: String,
+    /// What GlusterFS counts as used, in steps of 5 % of the limit.
+    pub used: String,
+}

@@ -1,0 +1,54 @@
+//! `gluster-operator controller`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use crate::controller;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The operator's own namespace: it holds the Secrets of clusters and the Lease
+    #[arg(long, env = "POD_NAMESPACE", default_value = "gluster-operator")]
+    namespace: String,
+    /// A kubeconfig; otherwise as kubectl does it: KUBECONFIG, ~/.kube/config, or the pod's service account
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// Where /metrics, /healthz and /readyz are served
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// The name of this process in the Lease; by default one that no other process has
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let config = match &args.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("--kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .context("--kubeconfig")?
+        }
+        None => Config::infer()
+            .await
+            .context("no kubeconfig was found, and this is no pod; use --kubeconfig")?,
+    };
+    let server = config.cluster_url.to_string();
+    let client = Client::try_from(config).with_context(|| format!("can't talk to {server}"))?;
+    let identity = args
+        .identity
+        .unwrap_or_else(|| format!("gluster-operator-{:016x}", rand::random::<u64>()));
+    let config = controller::Config {
+        namespace: args.namespace,
+        identity,
+        listen: args.listen,
+    };
+    controller::run(client, config, super::stop_signal()?)
+        .await
+        .with_context(|| format!("API server {server}"))
+}

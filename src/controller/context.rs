@@ -1,0 +1,42 @@
+//! What every reconcile needs.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use kube::Client;
+use kube::runtime::events::Recorder;
+
+use super::metrics::Metrics;
+use super::registry::Registry;
+
+/// Shared by all reconciles of a process.
+pub(super) struct Context {
+    pub(super) client: Client,
+    /// The operator's own namespace.
+    pub(super) namespace: String,
+    /// Uid of the namespace kube-system: names this Kubernetes.
+    pub(super) kube_system: String,
+    pub(super) pools: Registry,
+    pub(super) recorder: Recorder,
+    pub(super) metrics: Metrics,
+    /// How often each object failed in a row, by uid; for backoff, and for Ready, which flips at the second miss.
+    pub(super) misses: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    /// Counts a miss of that object, or forgets them all; returns how many in a row.
+    pub(super) fn missed(&self, uid: &str, missed: bool) -> u32 {
+        let mut misses = self
+            .misses
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if missed {
+            let count = misses.entry(uid.to_owned()).or_default();
+            *count = count.saturating_add(1);
+            *count
+        } else {
+            misses.remove(uid);
+            0
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Our finalizer: added before anything is done for an object, removed when nothing of it is left to do.
+
+use std::fmt::Debug;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::api::FINALIZER;
+
+use super::error::{Error, api};
+
+/// Writes the finalizer list; refused by the server when the object changed meanwhile.
+async fn write<K>(objects: &Api<K>, object: &K, list: Vec<String>) -> Result<(), Error>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let patch =
+        json!({"metadata": {"finalizers": list, "resourceVersion": object.resource_version()}});
+    objects
+        .patch(
+            &object.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .map(|_| ())
+        .map_err(api("writing the finalizer"))
+}
+
+/// Adds it where it is missing. True when it was: the write brings a new reconcile.
+pub(super) async fn ensure<K>(objects: &Api<K>, object: &K) -> Result<bool, Error>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    if object.finalizers().iter().any(|name| name == FINALIZER) {
+        return Ok(false);
+    }
+    let mut list = object.finalizers().to_vec();
+    list.push(FINALIZER.to_owned());
+    write(objects, object, list).await.map(|()| true)
+}
+
+/// Removes it.
+pub(super) async fn release<K>(objects: &Api<K>, object: &K) -> Result<(), Error>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let list: Vec<_> = object
+        .finalizers()
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .cloned()
+        .collect();
+    if list.len() == object.finalizers().len() {
+        return Ok(());
+    }
+    write(objects, object, list).await
+}

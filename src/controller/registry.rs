@@ -1,0 +1,107 @@
+//! The pools that are at work, one for each GlusterCluster.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use crate::api::cluster::Ssh;
+use crate::gluster::names::VolumeName;
+use crate::host::{Credentials, Host, SshConfig, SshHost};
+use crate::plan::validate::{ValidCluster, ValidNode};
+use crate::pool::Pool;
+
+struct Entry {
+    nodes: Vec<ValidNode>,
+    ssh: Ssh,
+    secret_version: String,
+    credentials: watch::Sender<Arc<Credentials>>,
+    pool: Arc<Pool>,
+    want: Arc<ValidCluster>,
+}
+
+/// Pools by name of their GlusterCluster.
+pub(super) struct Registry {
+    entries: Mutex<HashMap<String, Entry>>,
+    /// Names our files on the hosts.
+    slot: VolumeName,
+}
+
+impl Registry {
+    pub(super) fn new(slot: VolumeName) -> Self {
+        Self {
+            entries: Mutex::default(),
+            slot,
+        }
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The pool of that cluster, made anew where the way to its hosts changed. New credentials are handed to the connections
+    /// that there are.
+    pub(super) fn put(
+        &self,
+        want: ValidCluster,
+        ssh: &Ssh,
+        secret_version: &str,
+        credentials: Credentials,
+    ) -> Arc<Pool> {
+        let mut entries = self.entries();
+        let want = Arc::new(want);
+        if let Some(entry) = entries.get_mut(want.name.as_str())
+            && entry.nodes == want.nodes
+            && entry.ssh == *ssh
+        {
+            if entry.secret_version != secret_version {
+                secret_version.clone_into(&mut entry.secret_version);
+                entry.credentials.send_replace(Arc::new(credentials));
+            }
+            entry.want = want;
+            return entry.pool.clone();
+        }
+        let (sender, receiver) = watch::channel(Arc::new(credentials));
+        let hosts = want.nodes.iter().map(|node| {
+            let config = SshConfig {
+                name: node.name.clone(),
+                address: node.address.as_str().to_owned(),
+                port: ssh.port,
+                user: ssh.user.clone(),
+                sudo: ssh.sudo,
+            };
+            let host: Arc<dyn Host> = Arc::new(SshHost::new(config, receiver.clone()));
+            (host, node.devices.clone())
+        });
+        let pool = Pool::new(hosts.collect(), self.slot.clone());
+        if let Some(before) = entries.get(want.name.as_str()) {
+            pool.inherit(&before.pool);
+        }
+        let pool = Arc::new(pool);
+        let name = want.name.as_str().to_owned();
+        let entry = Entry {
+            nodes: want.nodes.clone(),
+            ssh: ssh.clone(),
+            secret_version: secret_version.to_owned(),
+            credentials: sender,
+            pool: pool.clone(),
+            want,
+        };
+        entries.insert(name, entry);
+        pool
+    }
+
+    /// The pool of that cluster, and what is wanted of it, once its own reconcile has found it usable.
+    pub(super) fn get(&self, cluster: &str) -> Option<(Arc<Pool>, Arc<ValidCluster>)> {
+        self.entries()
+            .get(cluster)
+            .map(|entry| (entry.pool.clone(), entry.want.clone()))
+    }
+
+    /// Forgets a cluster: it is gone, or can't be used as it is.
+    pub(super) fn remove(&self, cluster: &str) {
+        self.entries().remove(cluster);
+    }
+}

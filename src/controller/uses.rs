@@ -1,0 +1,123 @@
+//! Who uses a volume: pods with its claim, and the nodes that they are bound to. Read anew from the API server for each
+//! decision; a cache could be behind, and a fence decides over data.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use crate::plan::attach::{NodeFacts, PodUse, Wish};
+use crate::plan::validate::ValidCluster;
+
+use super::context::Context;
+use super::error::{Error, api};
+
+/// True when the pod mounts that claim.
+pub(super) fn uses_claim(pod: &Pod, claim: &str) -> bool {
+    let volumes = pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.volumes.iter().flatten());
+    volumes
+        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+        .any(|source| source.claim_name == claim)
+}
+
+fn pod_use(pod: &Pod) -> Option<PodUse> {
+    let node = pod.spec.as_ref()?.node_name.clone()?;
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref())
+        .unwrap_or_default();
+    Some(PodUse {
+        pod: format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any()),
+        node,
+        finished: matches!(phase, "Succeeded" | "Failed"),
+        deleting: pod.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+/// Pods of that namespace with that claim, bound to a node.
+pub(super) async fn pods(
+    context: &Context,
+    namespace: &str,
+    claim: &str,
+) -> Result<Vec<PodUse>, Error> {
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
+    let list = pods
+        .list(&ListParams::default())
+        .await
+        .map_err(api("listing pods"))?;
+    Ok(list
+        .items
+        .iter()
+        .filter(|pod| uses_claim(pod, claim))
+        .filter_map(pod_use)
+        .collect())
+}
+
+/// What matters of a node.
+pub(super) fn node_facts(node: &Node) -> NodeFacts {
+    let status = node.status.as_ref();
+    let addresses = status
+        .iter()
+        .flat_map(|status| status.addresses.iter().flatten());
+    let ready = status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let taints = node
+        .spec
+        .iter()
+        .flat_map(|spec| spec.taints.iter().flatten());
+    NodeFacts {
+        addresses: addresses
+            .filter(|address| {
+                address.type_ == "InternalIP"
+                    && address.address.parse::<std::net::Ipv4Addr>().is_ok()
+            })
+            .map(|address| address.address.clone())
+            .collect(),
+        ready,
+        out_of_service: taints
+            .into_iter()
+            .any(|taint| taint.key == "node.kubernetes.io/out-of-service"),
+    }
+}
+
+/// The wish to attach a one-writer volume.
+pub(super) async fn wish(
+    context: &Context,
+    namespace: &str,
+    claim: &str,
+    cluster: &ValidCluster,
+) -> Result<Wish, Error> {
+    let pods = pods(context, namespace, claim).await?;
+    let nodes: Api<Node> = Api::all(context.client.clone());
+    let list = nodes
+        .list(&ListParams::default())
+        .await
+        .map_err(api("listing nodes"))?;
+    let nodes: BTreeMap<_, _> = list
+        .items
+        .iter()
+        .map(|node| (node.name_any(), node_facts(node)))
+        .collect();
+    let storage = cluster
+        .nodes
+        .iter()
+        .flat_map(|node| {
+            [
+                node.address.as_str().to_owned(),
+                node.name.as_str().to_owned(),
+            ]
+        })
+        .collect();
+    Ok(Wish {
+        pods,
+        nodes,
+        storage,
+    })
+}

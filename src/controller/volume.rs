@@ -1,0 +1,630 @@
+//! Reconciles a GlusterVolume.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::{Selector, SelectorExt};
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+use tracing::instrument;
+
+use crate::api::GlusterVolume;
+use crate::api::condition::{self, ConditionType, Finding, Reason};
+use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus};
+use crate::gluster::model::{PoolView, QuotaView, VolumeStatus, VolumeView};
+use crate::gluster::operation::SetShape;
+use crate::gluster::outcome::Class;
+use crate::plan::attach::{self, Wish};
+use crate::plan::deletion::{self, Deletion};
+use crate::plan::step::Step;
+use crate::plan::validate::{self, Access, Tenant, ValidCluster, ValidVolume};
+use crate::plan::volume::{self as decide, Situation};
+use crate::plan::{Plan, cluster as pool_plan};
+use crate::pool::{Pool, StepFailure};
+
+use super::claim::{self, Removal};
+use super::cluster::{FIELD_MANAGER, backoff};
+use super::context::Context;
+use super::error::{Error, api};
+use super::{finalize, report, uses};
+
+/// How often a volume that is as declared is looked at.
+const RESYNC: Duration = Duration::from_secs(15);
+/// Steps are planned anew from a fresh look at most so often in one reconcile.
+const PASSES: usize = 6;
+
+#[instrument(skip_all, fields(kind = "GlusterVolume", namespace = object.namespace(), name = %object.name_any(), generation = object.metadata.generation))]
+pub(super) async fn reconcile(
+    object: Arc<GlusterVolume>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let timer = Instant::now();
+    let work = Work::new(&object, &context);
+    let result = match work {
+        Ok(work) if object.metadata.deletion_timestamp.is_some() => work.remove().await,
+        Ok(work) => work.keep().await,
+        Err(error) => Err(error),
+    };
+    context.metrics.reconciled(
+        "GlusterVolume",
+        result.as_ref().map(|_| ()).map_err(Error::category),
+        timer.elapsed(),
+    );
+    result
+}
+
+/// One reconcile of one object.
+struct Work<'a> {
+    object: &'a GlusterVolume,
+    context: &'a Context,
+    objects: Api<GlusterVolume>,
+    namespace: String,
+    uid: String,
+}
+
+/// What is wanted, and where.
+struct Target {
+    want: ValidVolume,
+    cluster: Arc<ValidCluster>,
+    pool: Arc<Pool>,
+}
+
+/// Where the taking of steps ended.
+struct Converged {
+    plan: Plan,
+    view: Arc<PoolView>,
+    inspected: VolumeView,
+    wish: Wish,
+    failed: Option<StepFailure>,
+}
+
+impl<'a> Work<'a> {
+    fn new(object: &'a GlusterVolume, context: &'a Context) -> Result<Self, Error> {
+        let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
+        let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
+        let objects = Api::namespaced(context.client.clone(), &namespace);
+        Ok(Self {
+            object,
+            context,
+            objects,
+            namespace,
+            uid,
+        })
+    }
+
+    async fn keep(&self) -> Result<Action, Error> {
+        if finalize::ensure(&self.objects, self.object).await? {
+            return Ok(Action::await_change());
+        }
+        let target = match self.target().await? {
+            Ok(target) => target,
+            Err(findings) => {
+                self.write_status(findings, None).await?;
+                // a change of the cluster or of this object wakes us; namespaces' labels do not
+                return Ok(Action::requeue(Duration::from_secs(30)));
+            }
+        };
+        self.announce(&target).await?;
+        let converged = self.converge(&target).await?;
+        let mut findings = converged.plan.findings.clone();
+        let mut next = converged.plan.recheck.unwrap_or(RESYNC);
+        let misses = self
+            .context
+            .missed(&self.uid, converged.failed.is_some() || !ready(&findings));
+        if let Some(failure) = &converged.failed {
+            report::blame(&mut findings, failure);
+            next = if failure.detail == "unreachable" || failure.class == Class::Busy {
+                Duration::from_secs(5)
+            } else {
+                backoff(misses)
+            };
+        }
+        self.forgive_first_miss(&mut findings, misses, &mut next);
+        if ready(&findings)
+            && let Some(wanted) = &target.want.claim
+        {
+            let problem = claim::ensure(
+                self.context,
+                &self.namespace,
+                wanted,
+                &target.want,
+                &target.cluster,
+                &converged.view,
+            )
+            .await?;
+            if let Some(problem) = problem {
+                findings.retain(|finding| finding.kind != ConditionType::InSync);
+                findings.push(problem);
+            }
+        }
+        if !findings
+            .iter()
+            .any(|finding| finding.kind == ConditionType::Progressing)
+        {
+            findings.push(Finding::no(
+                ConditionType::Progressing,
+                Reason::AsDeclared,
+                "no step is under way",
+            ));
+        }
+        report::say_interval(&mut findings, next.as_secs());
+        self.write_status(findings, Some((&target, &converged)))
+            .await?;
+        Ok(Action::requeue(next))
+    }
+
+    /// Validates against the cluster and the namespace. The inner error holds what to write into the status.
+    async fn target(&self) -> Result<Result<Target, Vec<Finding>>, Error> {
+        let name = &self.object.spec.cluster_name;
+        let Some((pool, cluster)) = self.context.pools.get(name) else {
+            let message = format!(
+                "GlusterCluster {name} does not exist, or its own conditions say why it can't be used"
+            );
+            let no = |kind| Finding::no(kind, Reason::ClusterNotFound, message.clone());
+            return Ok(Err(vec![
+                no(ConditionType::Ready),
+                no(ConditionType::InSync),
+            ]));
+        };
+        let namespaces: Api<Namespace> = Api::all(self.context.client.clone());
+        let namespace = namespaces
+            .get(&self.namespace)
+            .await
+            .map_err(api("reading the namespace"))?;
+        let selected = cluster
+            .tenancy
+            .namespaces
+            .selector
+            .clone()
+            .is_some_and(|selector| {
+                Selector::try_from(selector)
+                    .is_ok_and(|selector| selector.matches(namespace.labels()))
+            });
+        let tenant = Tenant {
+            namespace: &self.namespace,
+            namespace_uid: &namespace.uid().unwrap_or_default(),
+            operators_own: self.namespace == self.context.namespace,
+            selected,
+        };
+        let owned = self
+            .object
+            .status
+            .as_ref()
+            .map(|status| status.owned_options.clone())
+            .unwrap_or_default();
+        match validate::volume(
+            &tenant,
+            &self.object.name_any(),
+            &self.uid,
+            &self.object.spec,
+            &owned,
+            &cluster,
+        ) {
+            Ok(want) => Ok(Ok(Target {
+                want,
+                cluster,
+                pool,
+            })),
+            Err(problems) => Ok(Err(validate::findings(&problems))),
+        }
+    }
+
+    /// Before anything is done for a new generation: writes down which options will be ours, so that a crash can't make us forget
+    /// to reset them later, and warns of what is allowed but dangerous.
+    async fn announce(&self, target: &Target) -> Result<(), Error> {
+        let before = self.object.status.clone().unwrap_or_default();
+        let mut owned: BTreeSet<String> = before.owned_options.iter().cloned().collect();
+        owned.extend(
+            target
+                .want
+                .profile
+                .keys()
+                .chain(target.want.options.keys())
+                .map(ToString::to_string),
+        );
+        let owned: Vec<String> = owned.into_iter().collect();
+        if owned != before.owned_options {
+            self.apply(&GlusterVolumeStatus {
+                owned_options: owned,
+                ..before.clone()
+            })
+            .await?;
+        }
+        if before.observed_generation == self.object.metadata.generation {
+            return Ok(());
+        }
+        let reference = self.object.object_ref(&());
+        let warn = |reason: Reason, note: &'static str| {
+            report::publish(
+                self.context,
+                &reference,
+                EventType::Warning,
+                reason.as_str(),
+                note,
+            )
+        };
+        if target.want.shape == (SetShape::Replicate { copies: 2 }) {
+            warn(Reason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not").await;
+        }
+        if target.want.access
+            == Access::Clients(
+                "*".parse()
+                    .map_err(|_| Error::Incomplete("address pattern"))?,
+            )
+        {
+            warn(Reason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster").await;
+        }
+        Ok(())
+    }
+
+    async fn inspect(&self, target: &Target, view: &PoolView, wish: &Wish) -> VolumeView {
+        let Target {
+            want,
+            cluster,
+            pool,
+        } = target;
+        let coordinator = pool_plan::coordinator(cluster, view);
+        let bricks = decide::bricks_to_inspect(want, cluster, view);
+        let started = decide::seen(want, cluster, view)
+            .filter(|volume| volume.status == VolumeStatus::Started);
+        let limited = started.is_some_and(crate::gluster::model::Volume::quota_enabled);
+        // no command that may hang is sent while one would
+        let safe = pool_plan::held_back(cluster, view).is_none();
+        let quota_from = coordinator.filter(|_| limited && safe);
+        let clients_from =
+            coordinator.filter(|_| safe && decide::needs_clients(want, cluster, view, wish));
+        pool.inspect(&want.volume, &bricks, quota_from, clients_from)
+            .await
+    }
+
+    async fn wish(&self, target: &Target) -> Result<Wish, Error> {
+        match (&target.want.claim, &target.want.access) {
+            (Some(claim), Access::OneWriter) => {
+                uses::wish(self.context, &self.namespace, &claim.name, &target.cluster).await
+            }
+            _ => Ok(Wish::default()),
+        }
+    }
+
+    fn now() -> u64 {
+        u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+    }
+
+    /// Looks, plans, takes the steps, and looks again, until nothing is left to do or something has to be waited for.
+    async fn converge(&self, target: &Target) -> Result<Converged, Error> {
+        let Target {
+            want,
+            cluster,
+            pool,
+        } = target;
+        let mut failed: Option<StepFailure> = None;
+        let mut pass = 0;
+        loop {
+            let wish = self.wish(target).await?;
+            let view = pool.observe(Instant::now()).await.view;
+            let inspected = self.inspect(target, &view, &wish).await;
+            let unsettled = pool.unsettled(&want.volume);
+            let situation = Situation {
+                cluster,
+                pool: &view,
+                view: &inspected,
+                wish: &wish,
+                unsettled: unsettled.as_deref(),
+                now: Self::now(),
+            };
+            let plan = decide::plan(want, situation);
+            pass += 1;
+            let coordinator = pool_plan::coordinator(cluster, &view)
+                .filter(|_| failed.is_none() && !plan.steps.is_empty() && pass <= PASSES);
+            let Some(coordinator) = coordinator.cloned() else {
+                return Ok(Converged {
+                    plan,
+                    view,
+                    inspected,
+                    wish,
+                    failed,
+                });
+            };
+            failed = self.take(&plan, target, &coordinator).await?;
+        }
+    }
+
+    /// Takes the steps of a plan. An option that gluster refuses does not keep the others from being taken.
+    async fn take(
+        &self,
+        plan: &Plan,
+        target: &Target,
+        coordinator: &crate::gluster::names::HostName,
+    ) -> Result<Option<StepFailure>, Error> {
+        let mut failed = None;
+        for step in &plan.steps {
+            self.progress(&step.describe()).await?;
+            let done = target.pool.execute(step, coordinator).await;
+            self.context.metrics.step(step, done.is_ok());
+            match (done, step) {
+                (Ok(()), Step::Fence { node, .. }) => {
+                    let note = format!("node {node} is shut out of volume {}", target.want.volume);
+                    report::publish(
+                        self.context,
+                        &self.object.object_ref(&()),
+                        EventType::Normal,
+                        "Fenced",
+                        &note,
+                    )
+                    .await;
+                }
+                (Ok(()), Step::Admit { node, .. }) => {
+                    let note = format!("node {node} is admitted to volume {}", target.want.volume);
+                    report::publish(
+                        self.context,
+                        &self.object.object_ref(&()),
+                        EventType::Normal,
+                        "Admitted",
+                        &note,
+                    )
+                    .await;
+                }
+                (Ok(()), _) => {}
+                (Err(failure), Step::SetOptions { each: true, .. })
+                    if failure.class == Class::Refused =>
+                {
+                    failed = failed.or(Some(failure))
+                }
+                (Err(failure), _) => return Ok(Some(failure)),
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn progress(&self, what: &str) -> Result<(), Error> {
+        let now = self.object.status.clone().unwrap_or_default();
+        let finding = Finding {
+            kind: ConditionType::Progressing,
+            holds: Some(true),
+            reason: Reason::Working,
+            message: what.to_owned(),
+        };
+        let generation = now.observed_generation.unwrap_or_default();
+        let conditions =
+            condition::merge(&now.conditions, &[finding], generation, Timestamp::now());
+        // a field manager of its own, so that no other field is touched by it
+        let progressing: Vec<_> = conditions
+            .into_iter()
+            .filter(|c| c.type_ == ConditionType::Progressing.as_str())
+            .collect();
+        let patch = json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterVolume", "status": {"conditions": progressing}});
+        let params = PatchParams::apply("gluster-operator-progress").force();
+        self.objects
+            .patch_status(&self.object.name_any(), &params, &Patch::Apply(patch))
+            .await
+            .map_err(api("writing the progress"))?;
+        Ok(())
+    }
+
+    /// Ready flips at the second miss: one look that found a brick's host silent is no news yet.
+    fn forgive_first_miss(&self, findings: &mut [Finding], misses: u32, next: &mut Duration) {
+        let was_ready = self
+            .object
+            .status
+            .as_ref()
+            .is_some_and(|status| condition::holds(&status.conditions, ConditionType::Ready));
+        if misses != 1 || !was_ready {
+            return;
+        }
+        for finding in findings.iter_mut() {
+            if finding.kind == ConditionType::Ready
+                && finding.holds != Some(true)
+                && matches!(finding.reason, Reason::BrickDown | Reason::HostUnreachable)
+            {
+                finding.holds = Some(true);
+                finding.reason = Reason::AsDeclared;
+                finding.message = "was ready; one look failed, the next decides".into();
+                *next = Duration::from_secs(5);
+            }
+        }
+    }
+
+    async fn write_status(
+        &self,
+        findings: Vec<Finding>,
+        found: Option<(&Target, &Converged)>,
+    ) -> Result<(), Error> {
+        // our own earlier writes of this reconcile are not in the object that we were given
+        let current = self
+            .objects
+            .get_opt(&self.object.name_any())
+            .await
+            .map_err(api("reading the volume"))?;
+        let Some(current) = current else {
+            return Ok(());
+        };
+        let before = current.status.clone().unwrap_or_default();
+        let generation = self.object.metadata.generation.unwrap_or_default();
+        let mut status = GlusterVolumeStatus {
+            observed_generation: Some(generation),
+            conditions: condition::merge(
+                &before.conditions,
+                &findings,
+                generation,
+                Timestamp::now(),
+            ),
+            ..before.clone()
+        };
+        if let Some((target, converged)) = found {
+            describe(&mut status, target, converged);
+            self.context
+                .metrics
+                .volume(&target.want, &converged.inspected.quota);
+        }
+        if before != status {
+            self.apply(&status).await?;
+        }
+        let reported = self
+            .object
+            .status
+            .as_ref()
+            .map(|status| status.conditions.clone())
+            .unwrap_or_default();
+        report::transitions(
+            self.context,
+            &self.object.object_ref(&()),
+            &reported,
+            &status.conditions,
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn apply(&self, status: &GlusterVolumeStatus) -> Result<(), Error> {
+        let patch = json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterVolume", "status": status});
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        self.objects
+            .patch_status(&self.object.name_any(), &params, &Patch::Apply(patch))
+            .await
+            .map_err(api("writing the status"))?;
+        Ok(())
+    }
+
+    /// A GlusterVolume that is being deleted: first its claim goes, which waits for pods, then its PersistentVolume, then, when
+    /// the spec says so, the volume.
+    async fn remove(&self) -> Result<Action, Error> {
+        if let Removal::Waiting(why) =
+            claim::remove(self.context, self.object, &self.namespace).await?
+        {
+            return self.wait(why).await;
+        }
+        if self.object.spec.deletion_policy == DeletionPolicy::Retain {
+            finalize::release(&self.objects, self.object).await?;
+            return Ok(Action::await_change());
+        }
+        let target = match self.target().await? {
+            Ok(target) => target,
+            Err(findings) => {
+                let why = findings
+                    .first()
+                    .map(|finding| finding.message.clone())
+                    .unwrap_or_default();
+                return self.wait(format!("{why}; to let go of the object and leave the volume as it is, set spec.deletionPolicy to Retain")).await;
+            }
+        };
+        let Target {
+            want,
+            cluster,
+            pool,
+        } = &target;
+        for _ in 0..PASSES {
+            let users = match &want.claim {
+                Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
+                None => Vec::new(),
+            };
+            let wish = Wish::default();
+            let view = pool.observe(Instant::now()).await.view;
+            let inspected = self.inspect(&target, &view, &wish).await;
+            let unsettled = pool.unsettled(&want.volume);
+            let situation = Situation {
+                cluster,
+                pool: &view,
+                view: &inspected,
+                wish: &wish,
+                unsettled: unsettled.as_deref(),
+                now: Self::now(),
+            };
+            let plan = match deletion::plan(want, situation, &users) {
+                Deletion::Done => {
+                    finalize::release(&self.objects, self.object).await?;
+                    return Ok(Action::await_change());
+                }
+                Deletion::Going(plan) => plan,
+            };
+            let coordinator = pool_plan::coordinator(cluster, &view).cloned();
+            let (false, Some(coordinator)) = (plan.steps.is_empty(), coordinator) else {
+                let next = plan.recheck.unwrap_or(pool_plan::RETRY);
+                self.write_status(plan.findings, None).await?;
+                return Ok(Action::requeue(next));
+            };
+            if let Some(failure) = self.take(&plan, &target, &coordinator).await? {
+                return self.wait(format!("{}: {failure}", failure.step)).await;
+            }
+        }
+        self.wait("its bricks are not all in the trash yet".into())
+            .await
+    }
+
+    async fn wait(&self, why: String) -> Result<Action, Error> {
+        let Deletion::Going(plan) = deletion::wait(why) else {
+            return Ok(Action::await_change());
+        };
+        self.write_status(plan.findings, None).await?;
+        Ok(Action::requeue(Duration::from_secs(5)))
+    }
+}
+
+fn ready(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.kind == ConditionType::Ready && finding.holds == Some(true))
+}
+
+/// Fills in what was seen. What could not be seen stays as it was.
+fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Converged) {
+    let Target { want, cluster, .. } = target;
+    let Converged {
+        view,
+        inspected,
+        wish,
+        ..
+    } = converged;
+    status.volume_name = Some(want.volume.to_string());
+    let Some(volume) = decide::seen(want, cluster, view) else {
+        return;
+    };
+    status.type_ = Some(volume.type_name.clone());
+    status.volume_id = Some(volume.id.clone());
+    let online = decide::online(want, view);
+    status.bricks = online
+        .into_iter()
+        .map(|(brick, online)| BrickStatus {
+            node: brick.host.to_string(),
+            path: brick.path.to_string(),
+            online,
+        })
+        .collect();
+    let wanted = want
+        .profile
+        .keys()
+        .chain(want.options.keys())
+        .map(ToString::to_string);
+    let dropped = want
+        .dropped
+        .iter()
+        .map(ToString::to_string)
+        .filter(|key| volume.options.contains_key(key));
+    status.owned_options = wanted
+        .chain(dropped)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    if want.access == Access::OneWriter {
+        status.attached_node = match attach::holder(volume, &wish.nodes) {
+            attach::Holder::Node(node) => Some(node),
+            attach::Holder::Nobody | attach::Holder::Stranger(_) => None,
+        };
+    }
+    match &inspected.quota {
+        QuotaView::Limit(limit) => {
+            let used = decide::coarse_use(limit.hard_limit, limit.used);
+            status.quota = Some(QuotaStatus {
+                limit: limit.hard_limit.to_string(),
+                used: used.to_string(),
+            });
+        }
+        QuotaView::Off | QuotaView::NoLimit => status.quota = None,
+        QuotaView::Unknown => {}
+    }
+}

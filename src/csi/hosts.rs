@@ -1,0 +1,364 @@
+//! The names of a pool's servers, made known on this node.
+//!
+//! A volfile calls each brick's server by the name that the pool gives it, and a Kubernetes node often knows no
+//! such name. Those are added to the hosts file of the plugin's own container, one marked line each. Lines of
+//! others are never changed, and a name that already resolves is left alone. The kubelet binds that one file into
+//! the container, so it is written in place: it can't be replaced by renaming.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::join_all;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use super::DRIVER_NAME;
+use super::context::Server;
+use crate::gluster::names::ClusterName;
+
+/// How long a resolver may take to know a name. A name that it has not found by then gets a line: the client
+/// would wait for the same resolver.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why the names could not be made known.
+#[derive(Debug, Error)]
+pub enum HostsError {
+    /// Two clusters use one name for two servers.
+    #[error(
+        "the server name {name} already means {address} of cluster {cluster} on this node; two clusters whose \
+         servers have the same names can't be used on one node"
+    )]
+    Conflict {
+        /// The name.
+        name: String,
+        /// The cluster that used it first.
+        cluster: String,
+        /// What it means there.
+        address: String,
+    },
+    /// The address of a server is a name that has no address.
+    #[error("the address {address} of server {name} can't be resolved on this node")]
+    Unresolved {
+        /// The server.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// The file can't be read or written.
+    #[error("can't use {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// The hosts file of the plugin.
+#[derive(Debug)]
+pub struct HostsFile {
+    path: PathBuf,
+    writing: Mutex<()>,
+}
+
+/// A name that has to be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    name: String,
+    address: IpAddr,
+    /// False if the address gave no answer: then it does not take the place of one that may.
+    answers: bool,
+}
+
+impl HostsFile {
+    /// Uses the file at this path.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// Makes the names of a cluster's servers known. `reachable` holds the addresses that answer.
+    pub async fn ensure(
+        &self,
+        cluster: &ClusterName,
+        servers: &[Server],
+        reachable: &HashSet<String>,
+    ) -> Result<(), HostsError> {
+        let _writing = self.writing.lock().await;
+        let text = self.io(tokio::fs::read_to_string(&self.path).await)?;
+        let named = servers.iter().filter(|server| {
+            server.name.as_str().parse::<IpAddr>().is_err() && server.name != server.address
+        });
+        let wanted = join_all(named.map(|server| want(&text, server, reachable))).await;
+        let wanted = wanted
+            .into_iter()
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(new) = edit(&text, cluster, &wanted)? else {
+            return Ok(());
+        };
+        tracing::info!(%cluster, file = %self.path.display(), "make the servers' names known");
+        let path = self.path.clone();
+        let written = tokio::task::spawn_blocking(move || write_in_place(&path, &text, &new)).await;
+        self.io(written.unwrap_or_else(|_| Err(std::io::Error::other("the writer ended"))))
+    }
+
+    fn io<T>(&self, result: std::io::Result<T>) -> Result<T, HostsError> {
+        result.map_err(|source| HostsError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// The line that a server needs; none if its name resolves without us.
+async fn want(
+    text: &str,
+    server: &Server,
+    reachable: &HashSet<String>,
+) -> Result<Option<Wanted>, HostsError> {
+    let name = server.name.as_str();
+    let known = text.lines().map(Line::parse).find(|line| line.has(name));
+    match known {
+        Some(line) if line.cluster.is_none() => return Ok(None),
+        Some(_) => {}
+        None if resolve(name).await.is_some() => return Ok(None),
+        None => {}
+    }
+    let answers = reachable.contains(server.address.as_str());
+    let address = match server.address.as_str().parse() {
+        Ok(address) => Some(address),
+        Err(_) => resolve(server.address.as_str()).await,
+    };
+    match address {
+        Some(address) => Ok(Some(Wanted {
+            name: name.to_owned(),
+            address,
+            answers,
+        })),
+        // One server without an address must not keep the others from being used.
+        None if !answers => {
+            tracing::warn!(server = name, address = %server.address, "the server's address can't be resolved");
+            Ok(None)
+        }
+        None => Err(HostsError::Unresolved {
+            name: name.to_owned(),
+            address: server.address.to_string(),
+        }),
+    }
+}
+
+async fn resolve(name: &str) -> Option<IpAddr> {
+    let found = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((name, 0)))
+        .await
+        .ok()?
+        .ok()?;
+    let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    all.sort_by_key(IpAddr::is_ipv6);
+    all.first().copied()
+}
+
+/// One line of the file: an address, names, and after `#` our mark, if it is ours.
+struct Line<'a> {
+    address: &'a str,
+    names: Vec<&'a str>,
+    /// The cluster for which we wrote it; `None` on a line of somebody else.
+    cluster: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Self {
+        let (entry, comment) = line.split_once('#').unwrap_or((line, ""));
+        let mut words = entry.split_whitespace();
+        let address = words.next().unwrap_or_default();
+        let cluster = comment.trim().strip_prefix(DRIVER_NAME).map(str::trim);
+        Self {
+            address,
+            names: words.collect(),
+            cluster,
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names
+            .iter()
+            .any(|other| other.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The new text of the file, or `None` if it may stay as it is.
+fn edit(
+    text: &str,
+    cluster: &ClusterName,
+    wanted: &[Wanted],
+) -> Result<Option<String>, HostsError> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut changed = false;
+    for want in wanted {
+        let ours = format!("{} {} # {DRIVER_NAME} {cluster}", want.address, want.name);
+        let Some(line) = lines
+            .iter_mut()
+            .find(|line| Line::parse(line).has(&want.name))
+        else {
+            lines.push(ours);
+            changed = true;
+            continue;
+        };
+        let known = Line::parse(line);
+        let Some(owner) = known.cluster else { continue };
+        if known.address == want.address.to_string() {
+            continue;
+        }
+        if owner != cluster.as_str() {
+            return Err(HostsError::Conflict {
+                name: want.name.clone(),
+                cluster: owner.to_owned(),
+                address: known.address.to_owned(),
+            });
+        }
+        if want.answers {
+            *line = ours;
+            changed = true;
+        }
+    }
+    Ok(changed.then(|| lines.join("\n") + "\n"))
+}
+
+/// Readers see the old text or the new one, and between the two at worst a mixture of lines, never an empty file.
+fn write_in_place(path: &Path, old: &str, new: &str) -> std::io::Result<()> {
+    if let Some(added) = new.strip_prefix(old) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
+        file.write_all(added.as_bytes())?;
+        return file.sync_data();
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(new.as_bytes(), 0)?;
+    file.set_len(new.len() as u64)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(name: &str, address: &str, answers: bool) -> Wanted {
+        Wanted {
+            name: name.into(),
+            address: address.parse().unwrap(),
+            answers,
+        }
+    }
+
+    fn cluster(name: &str) -> ClusterName {
+        name.parse().unwrap()
+    }
+
+    const FILE: &str =
+        "127.0.0.1 localhost\n# node9 is gone\n10.0.0.1 node1 # csi.gluster-operator.io prod\n";
+
+    #[test]
+    fn unknown_names_are_appended_and_nothing_else_changes() {
+        let new = edit(FILE, &cluster("prod"), &[wanted("node2", "10.0.0.2", true)])
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            new.strip_prefix(FILE),
+            Some("10.0.0.2 node2 # csi.gluster-operator.io prod\n")
+        );
+        let again = edit(&new, &cluster("prod"), &[wanted("node2", "10.0.0.2", true)]).unwrap();
+        assert_eq!(again, None);
+    }
+
+    #[test]
+    fn a_line_of_somebody_else_stays() {
+        let file = "10.9.9.9 node1 Node2\n";
+        let names = [
+            wanted("node1", "10.0.0.1", true),
+            wanted("node2", "10.0.0.2", true),
+        ];
+        assert_eq!(edit(file, &cluster("prod"), &names).unwrap(), None);
+    }
+
+    #[test]
+    fn our_line_follows_a_new_address_that_answers() {
+        let new = edit(FILE, &cluster("prod"), &[wanted("node1", "10.0.0.7", true)])
+            .unwrap()
+            .unwrap();
+        assert_eq!(new, FILE.replace("10.0.0.1 node1", "10.0.0.7 node1"));
+        let silent = edit(
+            FILE,
+            &cluster("prod"),
+            &[wanted("node1", "10.0.0.7", false)],
+        )
+        .unwrap();
+        assert_eq!(silent, None);
+    }
+
+    #[test]
+    fn a_name_of_another_cluster_is_not_taken_over() {
+        let error = edit(
+            FILE,
+            &cluster("other"),
+            &[wanted("node1", "10.0.0.7", true)],
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("node1 already means 10.0.0.1 of cluster prod"),
+            "{error}"
+        );
+        let same = edit(
+            FILE,
+            &cluster("other"),
+            &[wanted("node1", "10.0.0.1", true)],
+        )
+        .unwrap();
+        assert_eq!(same, None, "the same address harms nobody");
+    }
+
+    #[tokio::test]
+    async fn the_file_is_written_in_place() {
+        use std::os::unix::fs::MetadataExt;
+        let path =
+            std::env::temp_dir().join(format!("gluster-operator-hosts-{}", std::process::id()));
+        std::fs::write(&path, "127.0.0.1 localhost").unwrap();
+        let before = std::fs::metadata(&path).unwrap().ino();
+        let hosts = HostsFile::new(path.clone());
+        let server = |name: &str, address: &str| Server {
+            name: name.parse().unwrap(),
+            address: address.parse().unwrap(),
+        };
+        let answering: HashSet<String> = ["10.0.0.1", "10.0.0.77"].map(String::from).into();
+        let servers = [
+            server("gluster-a.invalid", "10.0.0.1"),
+            server("10.0.0.5", "10.0.0.5"),
+            server("same.invalid", "same.invalid"),
+            server("nowhere.invalid", "unknown.invalid"),
+        ];
+        hosts
+            .ensure(&cluster("prod"), &servers, &answering)
+            .await
+            .unwrap();
+        let line = |address: &str| {
+            format!(
+                "127.0.0.1 localhost\n{address} gluster-a.invalid # csi.gluster-operator.io prod\n"
+            )
+        };
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line("10.0.0.1"));
+        let moved = [server("gluster-a.invalid", "10.0.0.77")];
+        hosts
+            .ensure(&cluster("prod"), &moved, &answering)
+            .await
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line("10.0.0.77"));
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

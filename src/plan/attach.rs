@@ -1,0 +1,391 @@
+//! Which node may reach the data of a one-writer volume.
+//!
+//! GlusterFS itself does not keep two databases apart once a client was silent for 42 s (measured, with loss of
+//! data). So `auth.allow` of such a volume names the addresses of exactly one node, and changes hands in this order:
+//! shut the old node out, read that back, see that its clients are gone on every brick that answers, let the new one in.
+//! Where one of these can't be done, the new node waits: waiting is the safe failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::gluster::model::{BrickClients, Volume};
+use crate::gluster::names::{OptionKey, OptionValue, VolumeName};
+
+use super::Plan;
+use super::step::Step;
+
+/// The value of `auth.allow` that admits nobody: no client has this source address.
+pub const NOBODY: &str = "0.0.0.0";
+/// The option.
+pub const ALLOW: &str = "auth.allow";
+
+/// A pod that has the claim of the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodUse {
+    /// `namespace/name`.
+    pub pod: String,
+    /// The node that it was bound to.
+    pub node: String,
+    /// It has ended (Succeeded or Failed): its containers do not run any more.
+    pub finished: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
+/// A Kubernetes node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its IPv4 addresses, as the storage hosts see them.
+    pub addresses: BTreeSet<String>,
+    /// Ready, as Kubernetes has it.
+    pub ready: bool,
+    /// It carries the taint `node.kubernetes.io/out-of-service`.
+    pub out_of_service: bool,
+}
+
+/// What Kubernetes says about the use of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wish {
+    /// Pods with the claim, bound to a node.
+    pub pods: Vec<PodUse>,
+    /// All nodes.
+    pub nodes: BTreeMap<String, NodeFacts>,
+    /// Addresses of the storage hosts themselves, whose daemons are clients of every brick.
+    pub storage: BTreeSet<String>,
+}
+
+/// Who is admitted now, by what gluster says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    Nobody,
+    /// That node.
+    Node(String),
+    /// An address that belongs to no node: of one that left the cluster, or set by hand.
+    Stranger(String),
+}
+
+/// Reads the holder off the volume's options. An absent option means that everybody is admitted: a stranger.
+pub fn holder(volume: &Volume, nodes: &BTreeMap<String, NodeFacts>) -> Holder {
+    let value = volume.options.get(ALLOW).map_or("*", String::as_str);
+    if value == NOBODY {
+        return Holder::Nobody;
+    }
+    let listed: BTreeSet<&str> = value.split(',').collect();
+    nodes
+        .iter()
+        .find(|(_, node)| {
+            !node.addresses.is_empty()
+                && listed
+                    .iter()
+                    .all(|address| node.addresses.contains(*address))
+        })
+        .map_or_else(
+            || Holder::Stranger(value.into()),
+            |(name, _)| Holder::Node(name.clone()),
+        )
+}
+
+impl Wish {
+    /// Pods on that node that may still write: neither finished, nor being deleted on a node that is gone, not ready or
+    /// out of service.
+    fn holding(&self, node: &str) -> Vec<&PodUse> {
+        let lost = self
+            .nodes
+            .get(node)
+            .is_none_or(|facts| !facts.ready || facts.out_of_service);
+        self.pods
+            .iter()
+            .filter(|pod| pod.node == node && !pod.finished && !(pod.deleting && lost))
+            .collect()
+    }
+
+    /// The node that wants the volume: that of a pod which is to run. The first by name where there are several.
+    fn wanted(&self) -> Option<&str> {
+        self.pods
+            .iter()
+            .filter(|pod| !pod.finished && !pod.deleting)
+            .map(|pod| pod.node.as_str())
+            .min()
+    }
+}
+
+/// What to do so that the right node has the volume. `clients` are the connections of each brick; they matter only while
+/// nobody is admitted.
+pub fn plan(
+    name: &VolumeName,
+    volume: &Volume,
+    wish: &Wish,
+    clients: Option<&[BrickClients]>,
+) -> Plan {
+    let holder = holder(volume, &wish.nodes);
+    let current = match &holder {
+        Holder::Node(node) => Some(node.as_str()),
+        Holder::Nobody | Holder::Stranger(_) => None,
+    };
+    // whoever holds it keeps it as long as a pod of its own wants it
+    if let Some(node) = current
+        && (wish
+            .pods
+            .iter()
+            .any(|pod| pod.node == node && !pod.finished && !pod.deleting)
+            || wish.wanted().is_none())
+    {
+        return refresh(name, volume, wish, node);
+    }
+    let Some(next) = wish.wanted() else {
+        return match holder {
+            // nobody wants it, and a stranger could write
+            Holder::Stranger(address) => fence(name, &address),
+            Holder::Nobody | Holder::Node(_) => Plan::default(),
+        };
+    };
+    match holder {
+        Holder::Node(node) => {
+            let holding = wish.holding(&node);
+            if holding.is_empty() {
+                return fence(name, &node);
+            }
+            let pods = holding
+                .iter()
+                .map(|pod| pod.pod.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            waiting(format!(
+                "node {next} waits for the volume: {pods} on node {node} may still write to it; it is admitted when that pod is gone, or \
+                 is being deleted while {node} is not ready or carries node.kubernetes.io/out-of-service"
+            ))
+        }
+        Holder::Stranger(address) => fence(name, &address),
+        Holder::Nobody => admit(name, wish, next, clients),
+    }
+}
+
+fn fence(name: &VolumeName, node: &str) -> Plan {
+    Plan {
+        steps: vec![Step::Fence {
+            volume: name.clone(),
+            node: node.into(),
+        }],
+        ..Plan::default()
+    }
+}
+
+/// The new node waits, and the old one stays out.
+pub fn waiting(message: String) -> Plan {
+    Plan::wait(
+        Finding::no(ConditionType::Progressing, Reason::WaitingForFence, message),
+        Duration::from_secs(2),
+    )
+}
+
+fn addresses_of(node: &NodeFacts) -> Option<OptionValue> {
+    node.addresses
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(",")
+        .parse()
+        .ok()
+}
+
+fn admit(name: &VolumeName, wish: &Wish, next: &str, clients: Option<&[BrickClients]>) -> Plan {
+    let Some(addresses) = wish.nodes.get(next).and_then(addresses_of) else {
+        return waiting(format!(
+            "node {next} waits for the volume: Kubernetes names no IPv4 address (InternalIP) of it"
+        ));
+    };
+    let Some(clients) = clients else {
+        return waiting(format!(
+            "node {next} waits for the volume: which clients its bricks still have could not be found out"
+        ));
+    };
+    let others: BTreeSet<&String> = clients
+        .iter()
+        .flat_map(|brick| &brick.clients)
+        .filter(|address| {
+            !wish.storage.contains(*address)
+                && !wish
+                    .nodes
+                    .get(next)
+                    .is_some_and(|node| node.addresses.contains(*address))
+        })
+        .collect();
+    if let Some(address) = others.first() {
+        return waiting(format!(
+            "node {next} waits for the volume: {address} is shut out, but a brick still has its connection"
+        ));
+    }
+    Plan {
+        steps: vec![Step::Admit {
+            volume: name.clone(),
+            node: next.into(),
+            addresses,
+        }],
+        ..Plan::default()
+    }
+}
+
+/// The holder stays; when its addresses have changed, they are written anew (it is the same node).
+fn refresh(name: &VolumeName, volume: &Volume, wish: &Wish, node: &str) -> Plan {
+    let now = wish.nodes.get(node).and_then(addresses_of);
+    match now {
+        Some(addresses)
+            if volume.options.get(ALLOW).map(String::as_str) != Some(addresses.as_str()) =>
+        {
+            Plan {
+                steps: vec![Step::Admit {
+                    volume: name.clone(),
+                    node: node.into(),
+                    addresses,
+                }],
+                ..Plan::default()
+            }
+        }
+        _ => Plan::default(),
+    }
+}
+
+/// `auth.allow` is ours alone on a one-writer volume.
+pub fn key() -> Option<OptionKey> {
+    ALLOW.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(address: &str, ready: bool) -> NodeFacts {
+        NodeFacts {
+            addresses: [address.to_owned()].into(),
+            ready,
+            out_of_service: false,
+        }
+    }
+
+    fn pod(node: &str, deleting: bool) -> PodUse {
+        PodUse {
+            pod: format!("default/mysql-on-{node}"),
+            node: node.into(),
+            finished: false,
+            deleting,
+        }
+    }
+
+    fn wish(a_ready: bool, pods: &[PodUse]) -> Wish {
+        let nodes = [
+            ("a".to_owned(), node("10.0.0.1", a_ready)),
+            ("b".to_owned(), node("10.0.0.2", true)),
+        ];
+        Wish {
+            pods: pods.to_vec(),
+            nodes: nodes.into(),
+            storage: ["10.0.9.1".to_owned()].into(),
+        }
+    }
+
+    fn decide(allow: &str, wish: &Wish, clients: Option<&[&str]>) -> String {
+        let mut volume = Volume::default();
+        volume.options.insert(ALLOW.into(), allow.into());
+        let clients = clients.map(|list| {
+            vec![BrickClients {
+                host: "n1".into(),
+                path: "/b".into(),
+                clients: list.iter().map(|c| (*c).to_owned()).collect(),
+            }]
+        });
+        let plan = plan(&"v".parse().unwrap(), &volume, wish, clients.as_deref());
+        match plan.steps.as_slice() {
+            [Step::Fence { node, .. }] => format!("fence {node}"),
+            [
+                Step::Admit {
+                    node, addresses, ..
+                },
+            ] => format!("admit {node} {addresses}"),
+            [] if plan.findings.is_empty() => "nothing".into(),
+            [] => format!("wait: {}", plan.findings[0].message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_node_at_a_time() {
+        let fresh = wish(true, &[pod("b", false)]);
+        assert_eq!(
+            decide(NOBODY, &fresh, Some(&["10.0.9.1"])),
+            "admit b 10.0.0.2"
+        );
+        assert!(
+            decide(NOBODY, &fresh, None).starts_with("wait"),
+            "unknown clients are not absent clients"
+        );
+        assert!(
+            decide(NOBODY, &fresh, Some(&["10.0.0.1"])).starts_with("wait"),
+            "the old node is still connected"
+        );
+        assert_eq!(
+            decide("10.0.0.1", &fresh, None),
+            "fence a",
+            "no pod of a is left"
+        );
+        assert_eq!(decide("10.0.0.2", &fresh, None), "nothing");
+        assert_eq!(
+            decide("*", &fresh, None),
+            "fence *",
+            "everybody is a stranger"
+        );
+        assert_eq!(decide("10.7.7.7", &wish(true, &[]), None), "fence 10.7.7.7");
+        assert_eq!(
+            decide("10.0.0.1", &wish(true, &[]), None),
+            "nothing",
+            "nobody else wants it"
+        );
+
+        let both = wish(true, &[pod("a", true), pod("b", false)]);
+        assert!(
+            decide("10.0.0.1", &both, None).starts_with("wait"),
+            "a pod that is being deleted on a ready node may still write"
+        );
+        assert_eq!(
+            decide(
+                "10.0.0.1",
+                &wish(false, &[pod("a", true), pod("b", false)]),
+                None
+            ),
+            "fence a"
+        );
+        assert_eq!(
+            decide("10.0.0.1", &wish(false, &[pod("a", false)]), None),
+            "nothing",
+            "never for NotReady alone"
+        );
+        assert_eq!(
+            decide(
+                "10.0.0.1",
+                &wish(false, &[pod("a", false), pod("b", false)]),
+                None
+            ),
+            "nothing"
+        );
+        let mut gone = wish(true, &[pod("a", true), pod("b", false)]);
+        gone.nodes.get_mut("a").unwrap().out_of_service = true;
+        assert_eq!(decide("10.0.0.1", &gone, None), "fence a");
+        gone.nodes.remove("a");
+        assert_eq!(decide("10.0.0.1", &gone, None), "fence 10.0.0.1");
+        let mut finished = both.clone();
+        finished.pods[0].finished = true;
+        assert_eq!(decide("10.0.0.1", &finished, None), "fence a");
+        let mut moved = wish(true, &[pod("a", false)]);
+        moved
+            .nodes
+            .get_mut("a")
+            .unwrap()
+            .addresses
+            .insert("10.0.0.9".into());
+        assert_eq!(
+            decide("10.0.0.1", &moved, None),
+            "admit a 10.0.0.1,10.0.0.9"
+        );
+    }
+}

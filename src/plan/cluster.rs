@@ -1,0 +1,414 @@
+//! Plans for a pool: whose it is, who belongs to it, its options.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::gluster::model::{HostFacts, PoolView, SilentKind};
+use crate::gluster::names::{HostName, OwnerId, Uuid};
+
+use super::Plan;
+use super::place::device_ready;
+use super::step::Step;
+use super::validate::ValidCluster;
+
+/// When to look again while something is wrong.
+pub const RETRY: Duration = Duration::from_secs(10);
+
+/// The reason that a kind of silence gives.
+pub fn silence_reason(kind: SilentKind) -> Reason {
+    match kind {
+        SilentKind::Unreachable => Reason::HostUnreachable,
+        SilentKind::HostKey => Reason::HostKeyRefused,
+        SilentKind::Authentication => Reason::AuthenticationFailed,
+        SilentKind::Prerequisites => Reason::PrerequisitesMissing,
+        SilentKind::Glusterd => Reason::GlusterdNotResponding,
+    }
+}
+
+/// Which of the listed hosts form the pool that we work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership<'a> {
+    /// Hosts that answered and belong to it.
+    pub members: BTreeMap<&'a HostName, &'a HostFacts>,
+    /// Hosts that answered, belong to no pool, and have no volume: they can be probed.
+    pub lone: Vec<&'a HostName>,
+    /// Hosts that answered and can't be members, with the reason.
+    pub others: Vec<(&'a HostName, String)>,
+}
+
+fn group(facts: &HostFacts) -> BTreeSet<&Uuid> {
+    facts
+        .state
+        .peers
+        .iter()
+        .map(|peer| &peer.uuid)
+        .chain(&facts.state.uuid)
+        .collect()
+}
+
+/// Sorts the hosts that answered. The pool is the group with most listed hosts; among equal ones that which carries our
+/// owner file, then that of the host listed first. Two equal groups that both have peers or volumes are a conflict.
+pub fn membership<'a>(want: &ValidCluster, pool: &'a PoolView) -> Membership<'a> {
+    let mut groups: Vec<(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)> = Vec::new();
+    for node in &want.nodes {
+        let Some((name, facts)) = pool.answered().find(|(name, _)| **name == node.name) else {
+            continue;
+        };
+        let own = group(facts);
+        let uuid = facts.state.uuid.as_ref();
+        match groups
+            .iter_mut()
+            .find(|(ids, _)| uuid.is_some_and(|uuid| ids.contains(uuid)) || !ids.is_disjoint(&own))
+        {
+            Some((ids, hosts)) => {
+                ids.extend(own);
+                hosts.push((name, facts));
+            }
+            None => groups.push((own, vec![(name, facts)])),
+        }
+    }
+    let ours = |facts: &HostFacts| facts.owner.as_deref() == Some(want.owner.as_str());
+    let rank = |(ids, hosts): &(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)| {
+        let owned = hosts.iter().any(|(_, facts)| ours(facts));
+        let settled = ids.len() > 1
+            || hosts
+                .iter()
+                .any(|(_, facts)| !facts.state.volumes.is_empty());
+        (owned, hosts.len(), settled)
+    };
+    // max_by_key takes the last of equals; the first listed shall win
+    let best = (0..groups.len()).rev().max_by_key(|at| rank(&groups[*at]));
+    let mut result = Membership {
+        members: BTreeMap::new(),
+        lone: Vec::new(),
+        others: Vec::new(),
+    };
+    for (at, (ids, hosts)) in groups.iter().enumerate() {
+        for (name, facts) in hosts {
+            if Some(at) == best {
+                result.members.insert(*name, *facts);
+            } else if ids.len() > 1 {
+                result.others.push((*name, format!("{name} is a peer of another pool; detach it there, or take it out of spec.nodes")));
+            } else if !facts.state.volumes.is_empty() {
+                result.others.push((*name, format!("{name} is alone in a pool of its own and has volumes; GlusterFS refuses to probe it")));
+            } else {
+                result.lone.push(*name);
+            }
+        }
+    }
+    result
+}
+
+/// Whether somebody else owns the pool. `Err` holds the other id.
+fn ownership(want: &ValidCluster, pool: &PoolView) -> Result<(), (HostName, String)> {
+    for (name, facts) in pool.answered() {
+        match &facts.owner {
+            Some(id) if id == want.owner.as_str() => {}
+            Some(id) if want.take_over.as_ref().map(OwnerId::as_str) == Some(id) => {}
+            Some(id) => return Err((name.clone(), id.clone())),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The host on which writes run: the lowest uuid among members that answer and see a majority of the pool. In a pool of two,
+/// either.
+pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a HostName> {
+    let membership = membership(want, pool);
+    let candidates = membership.members.into_iter().filter(|(_, facts)| {
+        let size = facts.state.peers.len() + 1;
+        let seen = facts
+            .state
+            .peers
+            .iter()
+            .filter(|peer| peer.connected)
+            .count()
+            + 1;
+        size <= 2 || seen * 2 > size
+    });
+    candidates
+        .min_by_key(|(_, facts)| facts.state.uuid.as_ref())
+        .map(|(name, _)| name)
+}
+
+/// Why no write may be sent now though hosts answer: a silent host that the coordinator still believes to be connected
+/// makes every locking command hang for 120 s.
+pub fn held_back(want: &ValidCluster, pool: &PoolView) -> Option<String> {
+    let coordinator = coordinator(want, pool)?;
+    let facts = pool.facts(coordinator)?;
+    for (name, why, _) in pool.silent() {
+        let node = want.nodes.iter().find(|node| node.name == *name)?;
+        let names = [name.as_str(), node.address.as_str()];
+        let peer = facts.state.peers.iter().find(|peer| {
+            names.contains(&peer.hostname.as_str())
+                || peer
+                    .other_names
+                    .iter()
+                    .any(|other| names.contains(&other.as_str()))
+        });
+        if peer.is_some_and(|peer| peer.connected) {
+            let timeout = match facts.ping_timeout {
+                Some(0) => "; glusterd's ping-timeout is 0, so it never will notice by itself: set `option ping-timeout 10` in /etc/glusterfs/glusterd.vol on every host and restart glusterd".to_owned(),
+                Some(seconds) => format!("; its ping-timeout is {seconds} s"),
+                None => String::new(),
+            };
+            return Some(format!(
+                "{name} does not answer ({why}), but {coordinator} still believes it to be connected, and commands would hang for 120 s{timeout}"
+            ));
+        }
+    }
+    None
+}
+
+/// Plans for the pool.
+pub fn plan(want: &ValidCluster, pool: &PoolView) -> Plan {
+    let mut findings = vec![devices(want, pool)];
+    let mut not_ready = |reason: Reason, message: String, peers: Option<Finding>| {
+        let mut findings = std::mem::take(&mut findings);
+        findings.push(peers.unwrap_or_else(|| connected(want, pool, &[])));
+        findings.push(Finding::no(ConditionType::Ready, reason, message.clone()));
+        findings.push(Finding::no(ConditionType::InSync, reason, message));
+        Plan {
+            steps: Vec::new(),
+            findings,
+            recheck: Some(RETRY),
+        }
+    };
+
+    if let Some((a, b, uuid)) = same_host(pool) {
+        let message = format!(
+            "{a} and {b} are the same host (uuid {uuid}); take one of them out of spec.nodes"
+        );
+        return not_ready(
+            Reason::IdentityConflict,
+            message.clone(),
+            Some(Finding::no(
+                ConditionType::PeersConnected,
+                Reason::IdentityConflict,
+                message,
+            )),
+        );
+    }
+    if let Err((host, id)) = ownership(want, pool) {
+        let message = format!(
+            "{host} says that its pool is managed by {id}; nothing is changed. If that owner is gone, or shall hand it over, set spec.takeOver to {id:?}"
+        );
+        return not_ready(Reason::ManagedElsewhere, message, None);
+    }
+    let membership = membership(want, pool);
+    if let Some((_, why)) = membership.others.first() {
+        let all = membership
+            .others
+            .iter()
+            .map(|(_, why)| why.as_str())
+            .collect::<Vec<_>>()
+            .join("; ");
+        let peers = Finding::no(ConditionType::PeersConnected, Reason::OtherPool, all);
+        return not_ready(Reason::OtherPool, why.clone(), Some(peers));
+    }
+    let claimed = pool
+        .answered()
+        .any(|(_, facts)| facts.owner.as_deref() == Some(want.owner.as_str()));
+    if let (false, Some((name, why, kind))) = (claimed, pool.silent().next()) {
+        let message = format!(
+            "{why}; the pool is set up once every host of spec.nodes has answered, so that {name} can't turn out to be somebody else's"
+        );
+        return not_ready(silence_reason(kind), message, None);
+    }
+    let Some(coordinator) = coordinator(want, pool) else {
+        let (reason, message) = match pool.silent().next() {
+            Some((_, why, kind)) if membership.members.is_empty() => {
+                (silence_reason(kind), why.to_owned())
+            }
+            _ => (
+                Reason::PeersDisconnected,
+                "no host that answers sees a majority of the pool".to_owned(),
+            ),
+        };
+        return not_ready(reason, message, None);
+    };
+    let steps = steps(want, pool, &membership, coordinator);
+    let peers = connected(want, pool, &membership.lone);
+    if let Some(why) = held_back(want, pool) {
+        findings.push(peers);
+        findings.push(Finding::no(
+            ConditionType::Ready,
+            Reason::HostUnreachable,
+            why.clone(),
+        ));
+        findings.push(Finding::no(
+            ConditionType::InSync,
+            Reason::HostUnreachable,
+            why,
+        ));
+        return Plan {
+            steps: Vec::new(),
+            findings,
+            recheck: Some(Duration::from_secs(5)),
+        };
+    }
+    findings.push(peers);
+    findings.push(Finding::yes(
+        ConditionType::Ready,
+        format!("writes run on {coordinator}"),
+    ));
+    findings.push(if steps.is_empty() {
+        Finding::yes(ConditionType::InSync, "the pool is as declared")
+    } else {
+        let list = steps
+            .iter()
+            .map(Step::describe)
+            .collect::<Vec<_>>()
+            .join(", ");
+        Finding::no(ConditionType::InSync, Reason::Working, list)
+    });
+    Plan {
+        steps,
+        findings,
+        recheck: None,
+    }
+}
+
+fn steps(
+    want: &ValidCluster,
+    pool: &PoolView,
+    membership: &Membership<'_>,
+    coordinator: &HostName,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (host, facts) in pool.answered() {
+        if facts.owner.as_deref() != Some(want.owner.as_str()) {
+            steps.push(Step::ClaimHost {
+                host: host.clone(),
+                owner: want.owner.clone(),
+                replace: facts.owner.is_some(),
+            });
+        }
+    }
+    let Some(facts) = pool.facts(coordinator) else {
+        return steps;
+    };
+    for host in &membership.lone {
+        steps.push(Step::ProbePeer {
+            host: (*host).clone(),
+        });
+    }
+    for (host, other) in &membership.members {
+        let peer = facts
+            .state
+            .peers
+            .iter()
+            .find(|peer| Some(&peer.uuid) == other.state.uuid.as_ref());
+        let known = peer.is_some_and(|peer| {
+            peer.hostname == host.as_str()
+                || peer.other_names.iter().any(|name| name == host.as_str())
+        });
+        // gluster knows it under another name only: a probe by this one adds it, and brick names resolve
+        if *host != coordinator && peer.is_some() && !known {
+            steps.push(Step::ProbePeer {
+                host: (*host).clone(),
+            });
+        }
+    }
+    let missing: BTreeMap<_, _> = want
+        .options
+        .iter()
+        .filter(|(key, value)| {
+            facts
+                .state
+                .global_options
+                .get(key.as_str())
+                .map(String::as_str)
+                != Some(value.as_str())
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if !missing.is_empty() {
+        steps.push(Step::SetPoolOptions(missing));
+    }
+    steps
+}
+
+fn same_host(pool: &PoolView) -> Option<(HostName, HostName, Uuid)> {
+    let mut seen: BTreeMap<&Uuid, &HostName> = BTreeMap::new();
+    for (name, facts) in pool.answered() {
+        if let Some(uuid) = &facts.state.uuid
+            && let Some(other) = seen.insert(uuid, name)
+        {
+            return Some((other.clone(), name.clone(), uuid.clone()));
+        }
+    }
+    None
+}
+
+fn connected(want: &ValidCluster, pool: &PoolView, lone: &[&HostName]) -> Finding {
+    let mut problems = Vec::new();
+    let mut reason = None;
+    for (_, why, kind) in pool.silent() {
+        reason.get_or_insert(silence_reason(kind));
+        problems.push(why.to_owned());
+    }
+    for host in lone {
+        reason.get_or_insert(Reason::PeersDisconnected);
+        problems.push(format!("{host} is not a peer yet"));
+    }
+    for (name, facts) in pool.answered() {
+        for peer in facts.state.peers.iter().filter(|peer| !peer.connected) {
+            reason.get_or_insert(Reason::PeersDisconnected);
+            problems.push(format!("{name} has no connection to {}", peer.hostname));
+        }
+    }
+    match reason {
+        None => Finding::yes(
+            ConditionType::PeersConnected,
+            format!("all {} hosts answer and see each other", want.nodes.len()),
+        ),
+        Some(reason) => Finding::no(
+            ConditionType::PeersConnected,
+            reason,
+            format!(
+                "{}; tried again every {} s",
+                problems.join("; "),
+                RETRY.as_secs()
+            ),
+        ),
+    }
+}
+
+fn devices(want: &ValidCluster, pool: &PoolView) -> Finding {
+    let (mut problems, mut unknown, mut count) = (Vec::new(), Vec::new(), 0);
+    for node in &want.nodes {
+        for device in &node.devices {
+            count += 1;
+            match pool.facts(&node.name) {
+                None => unknown.push(node.name.as_str()),
+                Some(facts) => {
+                    if let Err(why) = device_ready(facts.devices.get(device), device) {
+                        problems.push(format!("{}: {device} {why}", node.name));
+                    }
+                }
+            }
+        }
+    }
+    if !problems.is_empty() {
+        Finding::no(
+            ConditionType::DevicesReady,
+            Reason::DeviceNotReady,
+            problems.join("; "),
+        )
+    } else if !unknown.is_empty() {
+        unknown.dedup();
+        Finding::unknown(
+            ConditionType::DevicesReady,
+            Reason::HostUnreachable,
+            format!("{} did not answer", unknown.join(", ")),
+        )
+    } else {
+        Finding::yes(
+            ConditionType::DevicesReady,
+            format!("{count} devices are mounted"),
+        )
+    }
+}

@@ -1,0 +1,191 @@
+//! Plans for a volume that shall go. Only these destroy, only where the spec says `deletionPolicy: Delete`, and only
+//! after every brick was read and carries exactly our mark.
+
+use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::gluster::model::{BrickFacts, VolumeStatus};
+
+use super::attach::PodUse;
+use super::step::{BrickPlace, Step};
+use super::validate::ValidVolume;
+use super::volume::{Situation, blocked, bricks_of};
+use super::{Plan, cluster, ownership, place};
+
+/// What deletion comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// Nothing of it is left to do.
+    Done,
+    /// Steps, or a reason to wait.
+    Going(Plan),
+}
+
+/// A deletion that has to wait.
+pub fn wait(message: String) -> Deletion {
+    let message = format!("{message}; deletion goes on by itself after that");
+    Deletion::Going(Plan::wait(
+        Finding::no(ConditionType::Progressing, Reason::DeletionBlocked, message),
+        cluster::RETRY,
+    ))
+}
+
+/// Plans the deletion of a volume whose policy is Delete. `users` are pods that still have its claim.
+pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> Deletion {
+    let Situation {
+        cluster: pool_want,
+        pool,
+        view,
+        ..
+    } = situation;
+    let running: Vec<&str> = users
+        .iter()
+        .filter(|pod| !pod.finished)
+        .map(|pod| pod.pod.as_str())
+        .collect();
+    if !running.is_empty() {
+        return wait(format!("pods use the volume: {}", running.join(", ")));
+    }
+    if let Some(mut plan) = blocked(want, situation) {
+        let why = plan
+            .findings
+            .first()
+            .map_or_else(String::new, |finding| finding.message.clone());
+        plan.findings.push(Finding::no(
+            ConditionType::Progressing,
+            Reason::DeletionBlocked,
+            why,
+        ));
+        return Deletion::Going(plan);
+    }
+    if let Some((host, why, _)) = pool.silent().next() {
+        return wait(format!(
+            "{host} does not answer ({why}), and GlusterFS deletes nothing while a peer is down"
+        ));
+    }
+    let (with, without) = pool.who_knows(&want.volume);
+    if with.is_empty() {
+        return leftovers(want, situation);
+    }
+    if let Some(host) = without.first() {
+        return wait(format!(
+            "{host} does not know the volume {} that others have; nothing is deleted",
+            want.volume
+        ));
+    }
+    let mut volumes = with
+        .iter()
+        .filter_map(|host| pool.facts(host)?.state.volume(&want.volume));
+    let Some(volume) = volumes.next() else {
+        return wait("no host can take commands now".into());
+    };
+    if volumes.any(|other| other.id != volume.id || other.bricks.len() != volume.bricks.len()) {
+        return wait("the hosts do not agree on what the volume is".into());
+    }
+    let disconnected = pool.answered().find_map(|(name, facts)| {
+        facts
+            .state
+            .peers
+            .iter()
+            .find(|peer| !peer.connected)
+            .map(|peer| format!("{name} has no connection to {}", peer.hostname))
+    });
+    if let Some(why) = disconnected {
+        return wait(format!(
+            "{why}, and GlusterFS deletes nothing while a peer is down"
+        ));
+    }
+    let bricks = bricks_of(volume);
+    if bricks.len() != volume.bricks.len() {
+        return wait("the volume has bricks with names that we would not give".into());
+    }
+    if let Err(why) = ownership::for_destruction(&want.mark, &bricks, &view.bricks) {
+        return wait(format!(
+            "volume {} is not deleted, since not every brick is known to be ours: {why}",
+            want.volume
+        ));
+    }
+    let candidates = place::candidates(want, pool_want);
+    let places: Option<Vec<BrickPlace>> = bricks
+        .iter()
+        .map(|brick| {
+            candidates
+                .iter()
+                .find(|place| place.brick() == *brick)
+                .cloned()
+        })
+        .collect();
+    let Some(places) = places else {
+        return wait("a brick lies outside of the directories that are this volume's own".into());
+    };
+    let manifest = serde_json::json!({
+        "version": 1,
+        "object": want.object,
+        "volume": want.volume.as_str(),
+        "volumeId": volume.id,
+        "type": volume.type_name,
+        "replica": volume.replica_count,
+        "bricks": bricks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "options": volume.options,
+        "owner": want.mark.as_str(),
+        "deletedAt": situation.now,
+        "restore": "move each directory back to the parent of its brick path, then `gluster volume create` with this name, these bricks in this order, and `force`; set the options, start",
+    });
+    let mut steps = vec![Step::WriteManifest {
+        places: places.clone(),
+        manifest: format!("{manifest:#}\n"),
+    }];
+    if volume.status == VolumeStatus::Started {
+        steps.push(Step::StopVolume(want.volume.clone()));
+    }
+    steps.push(Step::DeleteVolume(want.volume.clone()));
+    steps.push(Step::TrashBricks {
+        places,
+        name: place::directory_name(want),
+    });
+    let finding = Finding::yes(
+        ConditionType::Progressing,
+        format!(
+            "deleting volume {}; its bricks go to the trash",
+            want.volume
+        ),
+    );
+    Deletion::Going(Plan {
+        steps,
+        findings: vec![finding],
+        recheck: None,
+    })
+}
+
+/// The volume is gone everywhere; bricks that carry our mark may still lie where they were.
+fn leftovers(want: &ValidVolume, situation: Situation<'_>) -> Deletion {
+    let mut left = Vec::new();
+    for place in place::candidates(want, situation.cluster) {
+        match situation.view.bricks.get(&place.brick()) {
+            Some(BrickFacts::Present {
+                owner: Some(owner),
+                foreign_mark: false,
+                ..
+            }) if *owner == want.mark => left.push(place),
+            Some(BrickFacts::Missing | BrickFacts::Present { .. }) => {}
+            Some(BrickFacts::Unknown(why)) => {
+                return wait(format!("{} can't be looked at: {why}", place.brick()));
+            }
+            None => return wait(format!("{} was not looked at", place.brick())),
+        }
+    }
+    if left.is_empty() {
+        return Deletion::Done;
+    }
+    let step = Step::TrashBricks {
+        places: left,
+        name: place::directory_name(want),
+    };
+    let finding = Finding::yes(
+        ConditionType::Progressing,
+        format!("moving bricks of {} to the trash", want.volume),
+    );
+    Deletion::Going(Plan {
+        steps: vec![step],
+        findings: vec![finding],
+        recheck: None,
+    })
+}

@@ -1,0 +1,156 @@
+//! Where bricks go.
+
+use crate::gluster::model::{DeviceFacts, PoolView};
+use crate::gluster::names::{HostName, HostPath};
+
+use super::step::BrickPlace;
+use super::validate::{ValidCluster, ValidNode, ValidVolume};
+
+/// `<volume>-<8 hex of the object's uid>`: the name of a volume's directories, on devices and in the trash. A volume made
+/// again under the same name never meets the bricks of the one before.
+pub fn directory_name(want: &ValidVolume) -> String {
+    format!("{}-{}", want.volume, &want.uid.as_str()[..8])
+}
+
+/// True when bricks may be made on that device: it is there, and it is a mounted file system of its own.
+pub fn device_ready(facts: Option<&DeviceFacts>, device: &HostPath) -> Result<(), String> {
+    match facts {
+        None => Err("was not looked at".into()),
+        Some(DeviceFacts::Unknown(why)) => Err(format!("can't be looked at: {why}")),
+        Some(DeviceFacts::Missing) => {
+            Err("does not exist; make it and mount the brick file system there".into())
+        }
+        Some(DeviceFacts::Present { mount_point, .. }) if mount_point == device.as_str() => Ok(()),
+        Some(DeviceFacts::Present { mount_point, .. }) => Err(format!(
+            "is not a mount point: it lies on the file system of {mount_point}; mount the brick file system there"
+        )),
+    }
+}
+
+/// The places of all bricks of a volume, in gluster's order. Deterministic in (want, cluster, pool).
+///
+/// # Errors
+/// When it does not fit: the arithmetic, in words.
+pub fn bricks(
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    pool: &PoolView,
+) -> Result<Vec<BrickPlace>, String> {
+    if let Some(bricks) = &want.bricks {
+        return bricks
+            .iter()
+            .map(|brick| {
+                let device = cluster
+                    .device_of(brick)
+                    .ok_or_else(|| format!("{brick} lies below no device"))?;
+                usable(pool, &brick.host, device)?;
+                Ok(BrickPlace {
+                    host: brick.host.clone(),
+                    device: device.clone(),
+                    parent: brick.path.clone(),
+                    path: brick.path.clone(),
+                })
+            })
+            .collect();
+    }
+    let needed = want.sets as usize * want.set_size() as usize;
+    let mut reasons = Vec::new();
+    let mut places = Vec::new();
+    // begin at another host for each volume, so that the first hosts of the list do not carry everything
+    let start = usize::from_str_radix(&want.uid.as_str()[..8], 16).unwrap_or(0)
+        % cluster.nodes.len().max(1);
+    for node in cluster
+        .nodes
+        .iter()
+        .cycle()
+        .skip(start)
+        .take(cluster.nodes.len())
+    {
+        match place_on(want, node, pool) {
+            Ok(place) => places.push(place),
+            Err(why) => reasons.push(why),
+        }
+    }
+    if places.len() < needed {
+        let have = places.len();
+        let why = if reasons.is_empty() {
+            "no other host is listed".into()
+        } else {
+            reasons.join("; ")
+        };
+        return Err(format!(
+            "needs {needed} hosts with a device for bricks (one brick a host), has {have}: {why}"
+        ));
+    }
+    places.truncate(needed);
+    Ok(places)
+}
+
+fn usable(pool: &PoolView, host: &HostName, device: &HostPath) -> Result<(), String> {
+    let facts = pool
+        .facts(host)
+        .ok_or_else(|| format!("{host} does not answer"))?;
+    device_ready(facts.devices.get(device), device).map_err(|why| format!("{host}: {device} {why}"))
+}
+
+fn free(pool: &PoolView, host: &HostName, device: &HostPath) -> u64 {
+    match pool.facts(host).and_then(|facts| facts.devices.get(device)) {
+        Some(DeviceFacts::Present { free, .. }) => free.0,
+        _ => 0,
+    }
+}
+
+fn place_on(want: &ValidVolume, node: &ValidNode, pool: &PoolView) -> Result<BrickPlace, String> {
+    let mut why = format!("{} lists no device", node.name);
+    let mut devices: Vec<&HostPath> = node.devices.iter().collect();
+    // the emptiest first; the first of the list where they are equal
+    devices.sort_by_key(|device| std::cmp::Reverse(free(pool, &node.name, device)));
+    for device in devices {
+        match usable(pool, &node.name, device) {
+            Ok(()) => {
+                let place = candidate(want, &node.name, device).ok_or_else(|| {
+                    format!("{}: the path of a brick on {device} is too long", node.name)
+                })?;
+                return Ok(place);
+            }
+            Err(reason) => why = reason,
+        }
+    }
+    Err(why)
+}
+
+fn candidate(want: &ValidVolume, host: &HostName, device: &HostPath) -> Option<BrickPlace> {
+    let parent = format!("{device}/{}", directory_name(want));
+    let path = format!("{parent}/brick").parse().ok()?;
+    Some(BrickPlace {
+        host: host.clone(),
+        device: device.clone(),
+        parent: parent.parse().ok()?,
+        path,
+    })
+}
+
+/// Every place where a brick of this volume may lie, whether or not it fits there now: where to look for leftovers.
+pub fn candidates(want: &ValidVolume, cluster: &ValidCluster) -> Vec<BrickPlace> {
+    if let Some(bricks) = &want.bricks {
+        return bricks
+            .iter()
+            .filter_map(|brick| {
+                let device = cluster.device_of(brick)?.clone();
+                Some(BrickPlace {
+                    host: brick.host.clone(),
+                    device,
+                    parent: brick.path.clone(),
+                    path: brick.path.clone(),
+                })
+            })
+            .collect();
+    }
+    let pairs = cluster
+        .nodes
+        .iter()
+        .flat_map(|node| node.devices.iter().map(move |device| (&node.name, device)));
+    pairs
+        .filter_map(|(host, device)| candidate(want, host, device))
+        .collect()
+}

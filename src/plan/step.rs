@@ -1,0 +1,215 @@
+//! The steps that a plan is made of.
+
+use std::collections::BTreeMap;
+
+use crate::gluster::names::{
+    Brick, Bytes, HostName, HostPath, OptionKey, OptionValue, OwnerId, OwnerMark, VolumeName,
+};
+use crate::gluster::operation::SetShape;
+
+/// Where a brick of ours lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BrickPlace {
+    /// The host.
+    pub host: HostName,
+    /// The mount point below which it lies.
+    pub device: HostPath,
+    /// The directory that is this brick's alone: it goes to the trash as a whole.
+    pub parent: HostPath,
+    /// The brick itself: `parent`, or a directory in it.
+    pub path: HostPath,
+}
+
+impl BrickPlace {
+    /// As gluster writes it.
+    pub fn brick(&self) -> Brick {
+        Brick {
+            host: self.host.clone(),
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// One step. Each can be taken again without harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Write the owner file of a host.
+    ClaimHost {
+        /// The host.
+        host: HostName,
+        /// Who owns the pool now.
+        owner: OwnerId,
+        /// Whether a file of somebody else, whom `takeOver` names, is replaced.
+        replace: bool,
+    },
+    /// Remove the owner file of a host.
+    ReleaseHost {
+        /// The host.
+        host: HostName,
+    },
+    /// Probe a host.
+    ProbePeer {
+        /// The host.
+        host: HostName,
+    },
+    /// Set options of the pool.
+    SetPoolOptions(BTreeMap<OptionKey, OptionValue>),
+    /// Make and mark brick directories.
+    MakeBricks {
+        /// Where.
+        places: Vec<BrickPlace>,
+        /// Whose they are.
+        mark: OwnerMark,
+    },
+    /// Write the mark of bricks that are ours again.
+    MarkBricks {
+        /// Which.
+        bricks: Vec<Brick>,
+        /// Whose they are.
+        mark: OwnerMark,
+    },
+    /// Create a volume.
+    CreateVolume {
+        /// Its name.
+        volume: VolumeName,
+        /// Its sets.
+        shape: SetShape,
+        /// Its bricks, in order.
+        bricks: Vec<Brick>,
+    },
+    /// Set options of a volume, all or none.
+    SetOptions {
+        /// The volume.
+        volume: VolumeName,
+        /// What to set.
+        options: BTreeMap<OptionKey, OptionValue>,
+        /// True for options that a user asked for: gluster's refusal of one is reported, and the others still apply.
+        each: bool,
+    },
+    /// Reset one option.
+    ResetOption {
+        /// The volume.
+        volume: VolumeName,
+        /// The option.
+        key: OptionKey,
+    },
+    /// Start a volume.
+    StartVolume(VolumeName),
+    /// Start those bricks of a started volume that do not run.
+    StartBricks(VolumeName),
+    /// Switch quota on.
+    EnableQuota(VolumeName),
+    /// Limit the volume.
+    LimitUsage(VolumeName, Bytes),
+    /// Remove the limit.
+    RemoveLimit(VolumeName),
+    /// Keep everybody out of a one-writer volume, so that the node of before can't write any more.
+    Fence {
+        /// The volume.
+        volume: VolumeName,
+        /// The node that is shut out, for messages.
+        node: String,
+    },
+    /// Let one node in; only after a fence was seen to hold.
+    Admit {
+        /// The volume.
+        volume: VolumeName,
+        /// The node.
+        node: String,
+        /// Its addresses, as `auth.allow` wants them.
+        addresses: OptionValue,
+    },
+    /// DESTROYS: write down how to get the volume back, on each device.
+    WriteManifest {
+        /// Where.
+        places: Vec<BrickPlace>,
+        /// JSON.
+        manifest: String,
+    },
+    /// DESTROYS: stop a volume.
+    StopVolume(VolumeName),
+    /// DESTROYS: delete a volume in gluster; its bricks stay.
+    DeleteVolume(VolumeName),
+    /// DESTROYS: move brick directories to the trash of their devices.
+    TrashBricks {
+        /// Which.
+        places: Vec<BrickPlace>,
+        /// The name in the trash.
+        name: String,
+    },
+}
+
+impl Step {
+    /// Steps that take data away from its users: each needs an explicit permission in a spec.
+    pub fn destroys(&self) -> bool {
+        match self {
+            Self::WriteManifest { .. }
+            | Self::StopVolume(_)
+            | Self::DeleteVolume(_)
+            | Self::TrashBricks { .. } => true,
+            Self::ClaimHost { .. }
+            | Self::ReleaseHost { .. }
+            | Self::ProbePeer { .. }
+            | Self::SetPoolOptions(_)
+            | Self::MakeBricks { .. }
+            | Self::MarkBricks { .. }
+            | Self::CreateVolume { .. }
+            | Self::SetOptions { .. }
+            | Self::ResetOption { .. }
+            | Self::StartVolume(_)
+            | Self::StartBricks(_)
+            | Self::EnableQuota(_)
+            | Self::LimitUsage(..)
+            | Self::RemoveLimit(_)
+            | Self::Fence { .. }
+            | Self::Admit { .. } => false,
+        }
+    }
+
+    /// Steps that restart a daemon on every host of the pool, and can stall writers of other quota'd volumes.
+    pub fn restarts_daemons(&self) -> bool {
+        matches!(
+            self,
+            Self::EnableQuota(_)
+                | Self::StartVolume(_)
+                | Self::StopVolume(_)
+                | Self::DeleteVolume(_)
+        )
+    }
+
+    /// For `Progressing`: what is under way.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::ClaimHost { host, .. } => format!("writing the owner file of {host}"),
+            Self::ReleaseHost { host } => format!("removing the owner file of {host}"),
+            Self::ProbePeer { host } => format!("probing peer {host}"),
+            Self::SetPoolOptions(options) => format!("setting pool options {}", keys(options)),
+            Self::MakeBricks { places, .. } => format!("making {} brick directories", places.len()),
+            Self::MarkBricks { bricks, .. } => format!("marking {} bricks as ours", bricks.len()),
+            Self::CreateVolume { volume, .. } => format!("creating volume {volume}"),
+            Self::SetOptions { options, .. } => format!("setting options {}", keys(options)),
+            Self::ResetOption { key, .. } => format!("resetting option {key}"),
+            Self::StartVolume(volume) => format!("starting volume {volume}"),
+            Self::StartBricks(volume) => format!("starting bricks of volume {volume}"),
+            Self::EnableQuota(_) => "enabling quota".into(),
+            Self::LimitUsage(_, bytes) => format!("limiting usage to {bytes}"),
+            Self::RemoveLimit(_) => "removing the limit".into(),
+            Self::Fence { node, .. } => format!("shutting out node {node}"),
+            Self::Admit { node, .. } => format!("admitting node {node}"),
+            Self::WriteManifest { .. } => "writing the manifest of the trash".into(),
+            Self::StopVolume(volume) => format!("stopping volume {volume}"),
+            Self::DeleteVolume(volume) => format!("deleting volume {volume}"),
+            Self::TrashBricks { places, .. } => {
+                format!("moving {} bricks to the trash", places.len())
+            }
+        }
+    }
+}
+
+fn keys(options: &BTreeMap<OptionKey, OptionValue>) -> String {
+    options
+        .keys()
+        .map(OptionKey::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

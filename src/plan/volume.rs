@@ -1,0 +1,693 @@
+//! Plans for a volume: from nothing to created, marked, started, limited and attached; and back to what is declared
+//! after any edit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::gluster::model::{
+    BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
+};
+use crate::gluster::names::{Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue};
+use crate::gluster::operation::SetShape;
+
+use super::attach::{self, Wish};
+use super::ownership::{self, Verdict};
+use super::place;
+use super::step::{BrickPlace, Step};
+use super::validate::{Access, ValidCluster, ValidVolume};
+use super::{Plan, cluster};
+
+/// Options that close the ways past `auth.allow`. They are set before the first start only: toggled on a running volume
+/// they break mounts and quotad (measured).
+const CLOSED: &[(&str, &str)] = &[
+    ("server.allow-insecure", "off"),
+    ("client.bind-insecure", "off"),
+];
+
+/// All that a plan for a volume is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Its cluster.
+    pub cluster: &'a ValidCluster,
+    /// The picture of the pool.
+    pub pool: &'a PoolView,
+    /// What was found out about this volume.
+    pub view: &'a VolumeView,
+    /// Who wants to use it.
+    pub wish: &'a Wish,
+    /// A write whose result is not known yet.
+    pub unsettled: Option<&'a str>,
+    /// Seconds since 1970, for names in the trash.
+    pub now: u64,
+}
+
+/// The volume as the coordinator sees it.
+pub fn seen<'a>(
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    pool: &'a PoolView,
+) -> Option<&'a Volume> {
+    let host = cluster::coordinator(cluster, pool)?;
+    pool.facts(host)?.state.volume(&want.volume)
+}
+
+/// Bricks of a volume in gluster, as far as their names are such that we could have made them.
+pub fn bricks_of(volume: &Volume) -> Vec<Brick> {
+    let parse = |brick: &crate::gluster::model::VolumeBrick| {
+        Some(Brick {
+            host: brick.host.parse().ok()?,
+            path: brick.path.parse().ok()?,
+        })
+    };
+    volume.bricks.iter().filter_map(parse).collect()
+}
+
+/// The directories to inspect before a plan can be made.
+pub fn bricks_to_inspect(
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    pool: &PoolView,
+) -> Vec<Brick> {
+    match seen(want, cluster, pool) {
+        Some(volume) => bricks_of(volume),
+        None => place::candidates(want, cluster)
+            .iter()
+            .map(BrickPlace::brick)
+            .collect(),
+    }
+}
+
+/// Whether the plan depends on who is connected to the bricks.
+pub fn needs_clients(
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    pool: &PoolView,
+    wish: &Wish,
+) -> bool {
+    want.access == Access::OneWriter
+        && seen(want, cluster, pool).is_some_and(|volume| {
+            volume.status == VolumeStatus::Started
+                && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
+                && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting)
+        })
+}
+
+/// Plans for a volume that shall be there.
+pub fn plan(want: &ValidVolume, situation: Situation<'_>) -> Plan {
+    let Situation { cluster, pool, .. } = situation;
+    if let Some(blocked) = blocked(want, situation) {
+        return blocked;
+    }
+    let (with, without) = pool.who_knows(&want.volume);
+    match (with.is_empty(), without.is_empty()) {
+        (true, _) => plan_new(want, situation),
+        (false, false) => {
+            let message = format!(
+                "{} knows the volume {}, {} does not; a volume that only some hosts have can't be worked with, nothing is changed",
+                join(&with),
+                want.volume,
+                join(&without)
+            );
+            stuck(Reason::GhostVolume, message)
+        }
+        (false, true) => match seen(want, cluster, pool) {
+            Some(volume) => plan_existing(want, volume, situation),
+            None => stuck(
+                Reason::ClusterNotReady,
+                "no host can take commands now".into(),
+            ),
+        },
+    }
+}
+
+fn join(hosts: &[&HostName]) -> String {
+    hosts
+        .iter()
+        .map(|host| host.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Nothing can be done: neither ready nor in sync.
+fn stuck(reason: Reason, message: String) -> Plan {
+    let findings = vec![
+        Finding::no(ConditionType::Ready, reason, message.clone()),
+        Finding::no(ConditionType::InSync, reason, message),
+    ];
+    Plan {
+        steps: Vec::new(),
+        findings,
+        recheck: Some(cluster::RETRY),
+    }
+}
+
+/// What keeps any plan from being made: no coordinator, somebody else's pool, a write without a known end.
+pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
+    let Situation {
+        cluster,
+        pool,
+        unsettled,
+        ..
+    } = situation;
+    let waiting = |reason, message: String| {
+        let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
+        match seen(want, cluster, pool) {
+            Some(volume) => findings.extend(health(want, volume, pool)),
+            None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
+        }
+        Some(Plan {
+            steps: Vec::new(),
+            findings,
+            recheck: Some(Duration::from_secs(5)),
+        })
+    };
+    let pool_plan = cluster::plan(cluster, pool);
+    let ready = pool_plan
+        .findings
+        .iter()
+        .find(|finding| finding.kind == ConditionType::Ready);
+    if let Some(Finding {
+        holds: Some(false),
+        reason,
+        message,
+        ..
+    }) = ready
+    {
+        return waiting(*reason, format!("cluster {}: {message}", cluster.name));
+    }
+    if pool_plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::ClaimHost { .. } | Step::ProbePeer { .. }))
+    {
+        return waiting(
+            Reason::Working,
+            format!("cluster {} is being set up", cluster.name),
+        );
+    }
+    if let Some(what) = unsettled {
+        return waiting(
+            Reason::ResultUnknown,
+            format!(
+                "{what}; nothing more is sent until every host has answered, or is known to be down"
+            ),
+        );
+    }
+    None
+}
+
+fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
+    let Situation {
+        cluster,
+        pool,
+        view,
+        now,
+        ..
+    } = situation;
+    let places = match place::bricks(want, cluster, pool) {
+        Ok(places) => places,
+        Err(why) => return stuck(Reason::DoesNotFit, why),
+    };
+    let mut steps = Vec::new();
+    let mut torn = Vec::new();
+    for place in &places {
+        let brick = place.brick();
+        match view.bricks.get(&brick) {
+            Some(BrickFacts::Missing) => {}
+            Some(BrickFacts::Present {
+                foreign_mark: false,
+                owner: None,
+                volume_id: None,
+                empty: true,
+            }) => {}
+            Some(BrickFacts::Present {
+                foreign_mark: false,
+                owner: Some(owner),
+                volume_id: None,
+                empty: true,
+            }) if *owner == want.mark => {}
+            // a create that was cut off: ours, nothing in it, and no host knows a volume
+            Some(BrickFacts::Present {
+                foreign_mark: false,
+                owner: Some(owner),
+                volume_id: Some(_),
+                empty: true,
+            }) if *owner == want.mark => {
+                torn.push(place.clone());
+            }
+            Some(BrickFacts::Present {
+                owner,
+                volume_id,
+                empty,
+                ..
+            }) => {
+                let what = match (owner, volume_id, empty) {
+                    (Some(owner), _, _) => format!("is marked as {owner}"),
+                    (None, Some(id), _) => format!("was a brick of a volume (id {id})"),
+                    (None, None, _) => "is not empty".into(),
+                };
+                return stuck(
+                    Reason::NotOwned,
+                    format!("{brick} {what}; nothing is made there, and nothing is removed"),
+                );
+            }
+            Some(BrickFacts::Unknown(why)) => {
+                return stuck(
+                    Reason::HostUnreachable,
+                    format!("{brick} can't be looked at: {why}"),
+                );
+            }
+            None => return stuck(Reason::Unknown, format!("{brick} was not looked at")),
+        }
+    }
+    if !torn.is_empty() {
+        steps.push(Step::TrashBricks {
+            places: torn,
+            name: format!("{}-torn-{now}", place::directory_name(want)),
+        });
+    }
+    steps.push(Step::MakeBricks {
+        places: places.clone(),
+        mark: want.mark.clone(),
+    });
+    steps.push(Step::CreateVolume {
+        volume: want.volume.clone(),
+        shape: want.shape,
+        bricks: places.iter().map(BrickPlace::brick).collect(),
+    });
+    steps.extend(first_options(want));
+    steps.push(Step::StartVolume(want.volume.clone()));
+    if let Some(capacity) = want.capacity {
+        steps.push(Step::EnableQuota(want.volume.clone()));
+        steps.push(Step::LimitUsage(want.volume.clone(), capacity));
+    }
+    let message = format!("volume {} is not there yet", want.volume);
+    let findings = vec![
+        Finding::no(ConditionType::Ready, Reason::Working, message.clone()),
+        Finding::no(ConditionType::InSync, Reason::Working, message),
+    ];
+    Plan {
+        steps,
+        findings,
+        recheck: None,
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
+    list.iter()
+        .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
+        .collect()
+}
+
+/// What has to be set besides the user's own options, in one command.
+fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
+    let mut options = want.profile.clone();
+    options.retain(|key, _| !want.options.contains_key(key));
+    if let Ok(key) = OWNER_OPTION.parse() {
+        options.insert(key, want.mark_option.clone());
+    }
+    if let (Some(key), Access::Clients(list)) = (attach::key(), &want.access) {
+        options.insert(key, list.clone());
+    }
+    options
+}
+
+/// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
+fn first_options(want: &ValidVolume) -> Vec<Step> {
+    let mut base = base_options(want);
+    base.extend(pairs(CLOSED));
+    if want.access == Access::OneWriter {
+        base.extend(pairs(&[(attach::ALLOW, attach::NOBODY)]));
+    }
+    let mut steps = vec![Step::SetOptions {
+        volume: want.volume.clone(),
+        options: base,
+        each: false,
+    }];
+    if !want.options.is_empty() {
+        steps.push(Step::SetOptions {
+            volume: want.volume.clone(),
+            options: want.options.clone(),
+            each: true,
+        });
+    }
+    steps
+}
+
+fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
+    let Situation {
+        cluster,
+        pool,
+        view,
+        ..
+    } = situation;
+    let bricks = bricks_of(volume);
+    let remark = match ownership::for_change(
+        &want.mark,
+        cluster.take_over.as_ref(),
+        &bricks,
+        &view.bricks,
+    ) {
+        Verdict::Ours { remark } => remark,
+        Verdict::Foreign(why) => {
+            let message = format!(
+                "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
+                want.volume
+            );
+            let mut plan = stuck(Reason::NotOwned, message.clone());
+            plan.findings
+                .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
+            return plan;
+        }
+        Verdict::Unknown(why) => {
+            let message = format!(
+                "whether volume {} is ours can't be told now: {why}; nothing is changed",
+                want.volume
+            );
+            let mut findings = health(want, volume, pool);
+            findings.push(Finding::no(
+                ConditionType::InSync,
+                Reason::HostUnreachable,
+                message.clone(),
+            ));
+            findings.push(Finding::unknown(
+                ConditionType::Owned,
+                Reason::Unknown,
+                message,
+            ));
+            return Plan {
+                steps: Vec::new(),
+                findings,
+                recheck: Some(cluster::RETRY),
+            };
+        }
+    };
+    let owned = Finding::yes(
+        ConditionType::Owned,
+        format!("all bricks that can be read carry the mark {}", want.mark),
+    );
+    if let Some(why) = layout_differs(want, volume) {
+        let mut findings = health(want, volume, pool);
+        findings.extend([
+            owned,
+            Finding::no(ConditionType::InSync, Reason::LayoutDiffers, why),
+        ]);
+        return Plan {
+            steps: Vec::new(),
+            findings,
+            recheck: None,
+        };
+    }
+    let mut steps = Vec::new();
+    if !remark.is_empty() {
+        steps.push(Step::MarkBricks {
+            bricks: remark,
+            mark: want.mark.clone(),
+        });
+    }
+    steps.extend(options_steps(want, volume));
+    match volume.status {
+        VolumeStatus::Created | VolumeStatus::Stopped => {
+            steps.push(Step::StartVolume(want.volume.clone()))
+        }
+        VolumeStatus::Started if !offline(want, pool).is_empty() => {
+            steps.push(Step::StartBricks(want.volume.clone()))
+        }
+        VolumeStatus::Started => {}
+    }
+    let mut findings = vec![owned];
+    let quota = quota_steps(want, volume, view);
+    steps.extend(quota.steps);
+    let quota_problem = quota.findings.first().cloned();
+    if steps.is_empty() && want.access == Access::OneWriter {
+        let attach = match disagree(want, pool) {
+            None => attach::plan(
+                &want.volume,
+                volume,
+                situation.wish,
+                view.clients.as_deref(),
+            ),
+            Some(why) => attach::waiting(why),
+        };
+        findings.extend(attach.findings.clone());
+        steps = attach.steps;
+        if !steps.is_empty() || attach.recheck.is_some() {
+            findings.extend(health(want, volume, pool));
+            if !findings
+                .iter()
+                .any(|finding| finding.kind == ConditionType::Progressing)
+            {
+                findings.push(in_sync(&steps, quota_problem));
+            } else {
+                findings.push(in_sync(&[], quota_problem));
+            }
+            return Plan {
+                steps,
+                findings,
+                recheck: attach.recheck,
+            };
+        }
+    }
+    findings.extend(health(want, volume, pool));
+    findings.push(in_sync(&steps, quota_problem));
+    Plan {
+        steps,
+        findings,
+        recheck: None,
+    }
+}
+
+/// A fence holds only where every host has it: each brick is told by its own glusterd.
+fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
+    let allow = |facts: &HostFacts| {
+        facts
+            .state
+            .volume(&want.volume)?
+            .options
+            .get(attach::ALLOW)
+            .cloned()
+    };
+    let mut hosts = pool.answered().map(|(name, facts)| (name, allow(facts)));
+    let (first, value) = hosts.next()?;
+    let (other, _) = hosts.find(|(_, theirs)| *theirs != value)?;
+    Some(format!(
+        "{first} and {other} do not agree on {} of volume {}",
+        attach::ALLOW,
+        want.volume
+    ))
+}
+
+fn in_sync(steps: &[Step], problem: Option<Finding>) -> Finding {
+    match problem {
+        Some(problem) => problem,
+        None if steps.is_empty() => {
+            Finding::yes(ConditionType::InSync, "everything is as declared")
+        }
+        None => {
+            let list = steps
+                .iter()
+                .map(Step::describe)
+                .collect::<Vec<_>>()
+                .join(", ");
+            Finding::no(ConditionType::InSync, Reason::Working, list)
+        }
+    }
+}
+
+fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
+    let never_started = volume.status == VolumeStatus::Created;
+    if never_started && !volume.options.contains_key(OWNER_OPTION) {
+        return first_options(want);
+    }
+    let missing = |options: &BTreeMap<OptionKey, OptionValue>| -> BTreeMap<OptionKey, OptionValue> {
+        let differs = |key: &OptionKey, value: &OptionValue| {
+            volume.options.get(key.as_str()).map(String::as_str) != Some(value.as_str())
+        };
+        options
+            .iter()
+            .filter(|(key, value)| differs(key, value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let mut steps = Vec::new();
+    for (options, each) in [
+        (missing(&base_options(want)), false),
+        (missing(&want.options), true),
+    ] {
+        if !options.is_empty() {
+            steps.push(Step::SetOptions {
+                volume: want.volume.clone(),
+                options,
+                each,
+            });
+        }
+    }
+    for key in want
+        .dropped
+        .iter()
+        .filter(|key| volume.options.contains_key(key.as_str()))
+    {
+        steps.push(Step::ResetOption {
+            volume: want.volume.clone(),
+            key: key.clone(),
+        });
+    }
+    steps
+}
+
+fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
+    let name = want.volume.clone();
+    let mut plan = Plan::default();
+    let enabled = volume.quota_enabled();
+    match (want.capacity, enabled, &view.quota) {
+        (Some(capacity), false, _) => {
+            plan.steps = vec![
+                Step::EnableQuota(name.clone()),
+                Step::LimitUsage(name, capacity),
+            ]
+        }
+        (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
+            plan.steps = vec![Step::LimitUsage(name, capacity)]
+        }
+        (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
+            if capacity < limit.hard_limit && capacity < limit.used {
+                plan.findings.push(Finding::no(
+                    ConditionType::InSync,
+                    Reason::CapacityBelowUsage,
+                    format!("spec.capacity {capacity} is less than the {} bytes that are used; the limit stays at {}", limit.used.0, limit.hard_limit),
+                ));
+            } else {
+                plan.steps = vec![Step::LimitUsage(name, capacity)];
+            }
+        }
+        (None, true, QuotaView::Limit(_)) => plan.steps = vec![Step::RemoveLimit(name)],
+        (Some(_), true, QuotaView::Unknown) if volume.status == VolumeStatus::Started => {
+            plan.findings.push(Finding::unknown(
+                ConditionType::InSync,
+                Reason::Unknown,
+                format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
+            ))
+        }
+        (Some(_), true, _) | (None, ..) => {}
+    }
+    plan
+}
+
+fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
+    let copies = match want.shape {
+        SetShape::Distribute => 1,
+        SetShape::Replicate { copies } => copies,
+    };
+    let bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
+    let same = volume.replica_count.max(1) == copies
+        && volume.arbiter_count == 0
+        && volume.disperse_count == 0
+        && bricks == copies * want.sets;
+    let same_bricks = want
+        .bricks
+        .as_ref()
+        .is_none_or(|wanted| *wanted == bricks_of(volume));
+    (!same || !same_bricks).then(|| {
+        format!(
+            "volume {} is {} with {bricks} bricks ({}), the spec declares {} sets of {copies}; a layout is not changed by an edit",
+            want.volume, volume.type_name,
+            volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect::<Vec<_>>().join(" "),
+            want.sets
+        )
+    })
+}
+
+/// Whether each brick's process runs, asked of the host that it lives on; `None` where that host does not answer.
+pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)> {
+    let mut result: Vec<(Brick, Option<bool>)> = Vec::new();
+    for (_, facts) in pool.answered() {
+        let Some(volume) = facts.state.volume(&want.volume) else {
+            continue;
+        };
+        for (at, (brick, own)) in bricks_of(volume)
+            .into_iter()
+            .zip(&volume.bricks)
+            .enumerate()
+        {
+            match result.get_mut(at) {
+                Some((_, known)) => *known = known.or(own.online),
+                None => result.push((brick, own.online)),
+            }
+        }
+    }
+    result
+}
+
+fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {
+    online(want, pool)
+        .into_iter()
+        .filter(|(_, state)| *state == Some(false))
+        .map(|(brick, _)| brick)
+        .collect()
+}
+
+/// Ready and Healthy of a volume that exists. Ready: started, and every set has the bricks that writing needs; bricks of
+/// a silent host do not count as running.
+pub fn health(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<Finding> {
+    let bricks = online(want, pool);
+    let down: Vec<String> = bricks
+        .iter()
+        .filter(|(_, state)| *state != Some(true))
+        .map(|(brick, state)| {
+            if state.is_none() {
+                format!("{brick} (its host does not answer)")
+            } else {
+                brick.to_string()
+            }
+        })
+        .collect();
+    let size = want.set_size() as usize;
+    // two copies go on with one (GlusterFS' default quorum for them is none); three or more need a majority
+    let needed = if size <= 2 { 1 } else { size / 2 + 1 };
+    let writable = !bricks.is_empty()
+        && bricks
+            .chunks(size)
+            .all(|set| set.iter().filter(|(_, state)| *state == Some(true)).count() >= needed);
+    let healthy = if down.is_empty() {
+        Finding::yes(
+            ConditionType::Healthy,
+            format!("all {} bricks run", bricks.len()),
+        )
+    } else {
+        Finding::no(
+            ConditionType::Healthy,
+            Reason::BrickDown,
+            format!("not running: {}", down.join(", ")),
+        )
+    };
+    let limited = want.capacity.is_none() || volume.quota_enabled();
+    let ready = match volume.status {
+        VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
+            ConditionType::Ready,
+            Reason::Working,
+            "the volume is not started",
+        ),
+        VolumeStatus::Started if !writable => Finding::no(
+            ConditionType::Ready,
+            Reason::BrickDown,
+            format!("too few bricks run for writing: {}", down.join(", ")),
+        ),
+        VolumeStatus::Started if !limited => Finding::no(
+            ConditionType::Ready,
+            Reason::Working,
+            "its quota is not in force yet",
+        ),
+        VolumeStatus::Started => Finding::yes(
+            ConditionType::Ready,
+            format!("volume {} can be mounted and written", want.volume),
+        ),
+    };
+    vec![ready, healthy]
+}
+
+/// Use in steps of 5 % of the limit, rounded down: status must not change with every byte.
+pub fn coarse_use(limit: Bytes, used: Bytes) -> Bytes {
+    let step = (limit.0 / 20).max(1);
+    Bytes(used.0 / step * step)
+}

@@ -1,0 +1,230 @@
+//! Looking: one lock-free `get-state` a host, whatever the number of volumes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::future::{join, join_all};
+use tracing::{debug, warn};
+
+use crate::gluster::get_state;
+use crate::gluster::model::{
+    BrickFacts, HostFacts, HostView, PoolView, QuotaView, SilentKind, VolumeView,
+};
+use crate::gluster::names::{Brick, HostName, HostPath, VolumeName};
+use crate::gluster::operation::{Gluster, Operation};
+use crate::gluster::output;
+use crate::host::{Host, HostError};
+
+use super::{Observation, Pool};
+
+impl Pool {
+    /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
+    /// come at the same time share.
+    pub async fn observe(&self, not_before: Instant) -> Observation {
+        let _one = self.observing.lock().await;
+        if let Some(latest) = self
+            .memory()
+            .latest
+            .clone()
+            .filter(|latest| latest.started >= not_before)
+        {
+            return latest;
+        }
+        let started = Instant::now();
+        let views = join_all(self.hosts.values().map(|host| self.observe_host(host))).await;
+        let hosts: BTreeMap<HostName, HostView> = self.hosts.keys().cloned().zip(views).collect();
+        let observation = Observation {
+            started,
+            view: Arc::new(PoolView { hosts }),
+        };
+        debug!(
+            seconds = started.elapsed().as_secs_f64(),
+            "looked at the pool"
+        );
+        self.settle(&observation);
+        self.memory().latest = Some(observation.clone());
+        observation
+    }
+
+    /// Forgets writes without a known end once this look, which began after them, had an answer from every host, or the others
+    /// see the silent ones as disconnected.
+    fn settle(&self, observation: &Observation) {
+        let view = &observation.view;
+        let known_down = |name: &HostName| {
+            let mut seen = view
+                .answered()
+                .flat_map(|(_, facts)| &facts.state.peers)
+                .filter(|peer| {
+                    peer.hostname == name.as_str()
+                        || peer.other_names.iter().any(|other| other == name.as_str())
+                });
+            let mut any = false;
+            seen.all(|peer| {
+                any = true;
+                !peer.connected
+            }) && any
+        };
+        if view
+            .silent()
+            .all(|(name, _, kind)| kind == SilentKind::Unreachable && known_down(name))
+        {
+            self.memory()
+                .unsettled
+                .retain(|_, write| write.since >= observation.started);
+        }
+    }
+
+    async fn observe_host(&self, host: &Arc<dyn Host>) -> HostView {
+        let name = host.name();
+        if !self.memory().checked.contains(name) {
+            if let Some(silent) = prerequisites(host).await {
+                return silent;
+            }
+            self.memory().checked.insert(name.clone());
+        }
+        let devices = self.devices.get(name).cloned().unwrap_or_default();
+        match look(host, &devices, &self.slot).await {
+            Ok(facts) => HostView::Answered(Box::new(facts)),
+            Err((kind, why)) => {
+                warn!(host = %name, why, "host gave no picture");
+                // it may have been rebooted, and /run be empty
+                self.memory().checked.remove(name);
+                HostView::Silent { why, kind }
+            }
+        }
+    }
+
+    /// Looks at what one volume's plan needs beyond the picture of the pool.
+    pub async fn inspect(
+        &self,
+        volume: &VolumeName,
+        bricks: &[Brick],
+        quota_from: Option<&HostName>,
+        clients_from: Option<&HostName>,
+    ) -> VolumeView {
+        let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();
+        for brick in bricks {
+            by_host
+                .entry(&brick.host)
+                .or_default()
+                .push(brick.path.clone());
+        }
+        let bricks = join_all(
+            by_host
+                .into_iter()
+                .map(|(name, paths)| self.inspect_bricks(name, paths)),
+        );
+        let quota = async {
+            match quota_from {
+                Some(name) => self
+                    .ask(name, Gluster::QuotaList(volume.clone()))
+                    .await
+                    .map_or(QuotaView::Unknown, |answer| output::quota(&answer)),
+                None => QuotaView::Unknown,
+            }
+        };
+        let ((bricks, quota), clients) = join(join(bricks, quota), async {
+            match clients_from {
+                Some(name) => {
+                    output::clients(&self.ask(name, Gluster::Clients(volume.clone())).await?).ok()
+                }
+                None => None,
+            }
+        })
+        .await;
+        VolumeView {
+            bricks: bricks.into_iter().flatten().collect(),
+            quota,
+            clients,
+        }
+    }
+
+    async fn ask(
+        &self,
+        name: &HostName,
+        command: Gluster,
+    ) -> Option<crate::gluster::outcome::Output> {
+        let host = self.hosts.get(name)?;
+        host.perform(&Operation::Gluster(command)).await.ok()?.pop()
+    }
+
+    async fn inspect_bricks(
+        &self,
+        name: &HostName,
+        paths: Vec<HostPath>,
+    ) -> Vec<(Brick, BrickFacts)> {
+        let facts = match self.hosts.get(name) {
+            None => vec![
+                BrickFacts::Unknown(format!("{name} is not listed in spec.nodes"));
+                paths.len()
+            ],
+            Some(host) => match host.perform(&Operation::InspectBricks(paths.clone())).await {
+                Ok(outputs) => output::brick_facts(&outputs, &paths),
+                Err(error) => vec![BrickFacts::Unknown(error.to_string()); paths.len()],
+            },
+        };
+        paths
+            .into_iter()
+            .map(|path| Brick {
+                host: name.clone(),
+                path,
+            })
+            .zip(facts)
+            .collect()
+    }
+}
+
+fn silent(error: &HostError) -> HostView {
+    HostView::Silent {
+        why: error.to_string(),
+        kind: error.kind,
+    }
+}
+
+/// `None` when everything is there.
+async fn prerequisites(host: &Arc<dyn Host>) -> Option<HostView> {
+    let missing = match host.perform(&Operation::Prerequisites).await {
+        Ok(outputs) => output::missing_programs(&outputs),
+        Err(error) => return Some(silent(&error)),
+    };
+    let why = match missing {
+        Ok(list) if list.is_empty() => return None,
+        Ok(list) => {
+            let list: Vec<_> = list
+                .iter()
+                .map(|(program, package)| format!("{program} (package {package})"))
+                .collect();
+            format!("{}: missing there: {}", host.name(), list.join(", "))
+        }
+        Err(error) => format!("{}: {error}", host.name()),
+    };
+    Some(HostView::Silent {
+        why,
+        kind: SilentKind::Prerequisites,
+    })
+}
+
+async fn look(
+    host: &Arc<dyn Host>,
+    devices: &[HostPath],
+    slot: &VolumeName,
+) -> Result<HostFacts, (SilentKind, String)> {
+    let state = Operation::State { slot: slot.clone() };
+    let survey = Operation::Survey {
+        devices: devices.to_vec(),
+    };
+    let (state, survey) = join(host.perform(&state), host.perform(&survey)).await;
+    let unreachable = |error: HostError| (error.kind, error.to_string());
+    let malformed =
+        |error: output::Malformed| (SilentKind::Glusterd, format!("{}: {error}", host.name()));
+    let state = get_state::state(&state.map_err(unreachable)?).map_err(malformed)?;
+    let survey = output::survey(&survey.map_err(unreachable)?, devices.len()).map_err(malformed)?;
+    Ok(HostFacts {
+        state,
+        owner: survey.owner,
+        ping_timeout: survey.ping_timeout,
+        version: survey.version,
+        devices: devices.iter().cloned().zip(survey.devices).collect(),
+    })
+}
