@@ -32,9 +32,6 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("find", "findutils"),
 ];
 
-/// The directory of [`OWNER_FILE`].
-const OWNER_DIR: &str = "/var/lib/gluster-operator";
-
 /// One program run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -87,8 +84,9 @@ pub enum Gluster {
     Uuid,
     /// `peer probe`.
     Probe(HostName),
-    /// `volume set all`.
-    PoolSet(BTreeMap<OptionKey, OptionValue>),
+    /// `volume set all`, one option: of several in one command gluster 10.3 sets the first, ignores the others, and says
+    /// `opRet` 0 (tried).
+    PoolSet(OptionKey, OptionValue),
     /// `volume create`, never with `force`.
     Create {
         /// The name.
@@ -112,9 +110,9 @@ pub enum Gluster {
     Delete(VolumeName),
     /// `volume quota … enable`.
     QuotaEnable(VolumeName),
-    /// `volume quota … limit-usage /`, in plain bytes, up to 2^63 - 1. Gluster mounts the volume for it, so it needs a majority
-    /// of the bricks ("Failed to start aux mount"), but no admitted client: `auth.allow` of an address that nobody has,
-    /// `server.allow-insecure off` and `client.bind-insecure off` do not hinder it, nor the enable before it.
+    /// `volume quota … limit-usage /`, in plain bytes, up to 2^63 - 1. Gluster mounts the volume for it, so it needs a
+    /// majority of the bricks ("Failed to start aux mount"), but no admitted client: `auth.allow` of an address that
+    /// nobody has, `server.allow-insecure off` and `client.bind-insecure off` hinder neither it nor the enable before.
     QuotaLimit(VolumeName, Bytes),
     /// `volume quota … remove /`.
     QuotaRemove(VolumeName),
@@ -130,7 +128,7 @@ impl Gluster {
         match self {
             Self::Uuid => Family::SystemUuid,
             Self::Probe(_) => Family::PeerProbe,
-            Self::PoolSet(_) | Self::Set(..) => Family::VolumeSet,
+            Self::PoolSet(..) | Self::Set(..) => Family::VolumeSet,
             Self::Create { .. } => Family::VolumeCreate,
             Self::Reset(..) => Family::VolumeReset,
             Self::Start(_) | Self::StartBricks(_) => Family::VolumeStart,
@@ -152,7 +150,7 @@ impl Gluster {
     /// The name under which writers exclude each other: the volume's, or `pool`.
     pub fn lock(&self) -> &str {
         match self {
-            Self::Uuid | Self::Probe(_) | Self::PoolSet(_) => "pool",
+            Self::Uuid | Self::Probe(_) | Self::PoolSet(..) => "pool",
             Self::Create { volume, .. }
             | Self::Set(volume, _)
             | Self::Reset(volume, _)
@@ -176,10 +174,7 @@ impl Gluster {
         match self {
             Self::Uuid => put(&[&"system::", &"uuid", &"get"]),
             Self::Probe(host) => put(&[&"peer", &"probe", host]),
-            Self::PoolSet(options) => {
-                put(&[&"volume", &"set", &"all"]);
-                options.iter().for_each(|(key, value)| put(&[key, value]));
-            }
+            Self::PoolSet(key, value) => put(&[&"volume", &"set", &"all", key, value]),
             Self::Create {
                 volume,
                 shape,
@@ -246,11 +241,11 @@ pub enum Operation {
     Prerequisites,
     /// One command for glusterd. Answers are classified by [`super::outcome::classify`].
     Gluster(Gluster),
-    /// The state of glusterd: its answer, then the file ([`super::get_state::state`]). Takes no lock of gluster's, 0.06 s.
+    /// The state of glusterd: its answer, then the file ([`super::get_state::state`]). Takes no lock of gluster's: 0.06 s.
     ///
-    /// glusterd (not the CLI) writes the file into [`RUN_DIR`], which must be there ([`Self::Prerequisites`] makes it; it is
-    /// gone after a reboot), and overwrites what is there. It writes one such file at a time, so the file is whole in the
-    /// end; but who reads while another observer has it written may see a part (5 of 2400 reads), and so:
+    /// glusterd (not the CLI) writes the file into [`RUN_DIR`], which must be there ([`Self::Prerequisites`] makes it; a
+    /// reboot takes it away), and overwrites what is there. It writes one such file at a time, so that in the end it is
+    /// whole; but who reads while another observer has the same file written can see a part (5 of 2400 reads).
     State {
         /// A name for the file, one for each observer of a pool, so that two do not overwrite each other's.
         slot: VolumeName,
@@ -453,7 +448,7 @@ impl Operation {
                     ["ln", "-T", &new, OWNER_FILE]
                 };
                 vec![
-                    Command::write(&["mkdir", "-p", "-m", "0755", OWNER_DIR]),
+                    Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
                     Command::write(&["rm", "-f", &new]),
                     Command {
                         stdin: Some(format!("{owner}\n")),
