@@ -144,11 +144,16 @@ impl<'a> Work<'a> {
             .missed(&self.uid, converged.failed.is_some() || !ready(&findings));
         if let Some(failure) = &converged.failed {
             report::blame(&mut findings, failure);
-            next = if failure.detail == "unreachable" || failure.class == Class::Busy {
+            let again = if failure.detail == "unreachable" || failure.class == Class::Busy {
                 Duration::from_secs(5)
             } else {
                 backoff(misses)
             };
+            // a node that waits to be admitted does not wait for a backoff
+            next = converged
+                .plan
+                .recheck
+                .map_or(again, |recheck| recheck.min(again));
         }
         self.forgive_first_miss(&mut findings, misses, &mut next);
         if ready(&findings)

@@ -420,42 +420,50 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     let quota = quota_steps(want, volume, view);
     steps.extend(quota.steps);
     let quota_problem = quota.findings.first().cloned();
-    if steps.is_empty() && want.access == Access::OneWriter {
-        let attach = match disagree(want, pool) {
-            None => attach::plan(
-                &want.volume,
-                volume,
-                situation.wish,
-                view.clients.as_deref(),
-            ),
-            Some(why) => attach::waiting(why),
-        };
-        findings.extend(attach.findings.clone());
-        steps = attach.steps;
-        if !steps.is_empty() || attach.recheck.is_some() {
-            findings.extend(health(want, volume, pool));
-            if !findings
-                .iter()
-                .any(|finding| finding.kind == ConditionType::Progressing)
-            {
-                findings.push(in_sync(&steps, quota_problem));
-            } else {
-                findings.push(in_sync(&[], quota_problem));
-            }
-            return Plan {
-                steps,
-                findings,
-                recheck: attach.recheck,
-            };
+    // who may write comes first, and alone: a brick that does not start, or an option that gluster refuses, must not
+    // keep a database from moving to a living node
+    let attach = match volume.status {
+        VolumeStatus::Started if want.access == Access::OneWriter => {
+            attach(want, volume, situation)
         }
+        _ => Plan::default(),
+    };
+    if !attach.steps.is_empty() {
+        steps = attach.steps;
     }
+    findings.extend(attach.findings);
     findings.extend(health(want, volume, pool));
     findings.push(in_sync(&steps, quota_problem));
     Plan {
         steps,
         findings,
-        recheck: None,
+        recheck: attach.recheck,
     }
+}
+
+fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
+    let Situation {
+        pool, view, wish, ..
+    } = situation;
+    if let Some(why) = disagree(want, pool) {
+        return attach::waiting(why);
+    }
+    // whoever is not heard of may still be written to; enough bricks must be heard that the rest is no quorum
+    let heard = view.clients.as_ref().filter(|clients| {
+        let heard = |(brick, online): &(Brick, Option<bool>)| {
+            *online == Some(false)
+                || clients
+                    .iter()
+                    .any(|one| one.host == brick.host.as_str() && one.path == brick.path.as_str())
+        };
+        let bricks = online(want, pool);
+        let size = want.set_size() as usize;
+        !bricks.is_empty()
+            && bricks
+                .chunks(size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+    });
+    attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
 
 /// A fence holds only where every host has it: each brick is told by its own glusterd.

@@ -71,7 +71,19 @@ impl Pool {
             }
             Step::ReleaseHost { host } => self.plain(step, &host, Operation::ReleaseHost).await,
             Step::ProbePeer { host } => gluster(Gluster::Probe(host)).await,
-            Step::SetPoolOptions(options) => gluster(Gluster::PoolSet(options)).await,
+            Step::SetPoolOptions(options) => {
+                let mut result = Ok(());
+                for (key, value) in options {
+                    let one = gluster(Gluster::PoolSet(key, value)).await;
+                    // a refused one is no reason to leave out the others; anything else meets them, too
+                    let stop = matches!(&one, Err(failure) if failure.class != Class::Refused);
+                    result = result.and(one);
+                    if stop {
+                        break;
+                    }
+                }
+                result
+            }
             Step::MakeBricks { places, mark } => {
                 let make = |place: BrickPlace| {
                     let BrickPlace {
