@@ -165,7 +165,7 @@ fn host_commands_word_for_word() {
             false,
             vec![
                 "mkdir -p -m 0700 /run/gluster-operator".into(),
-                "which gluster glusterfs flock mountpoint getfattr setfattr stat find".into(),
+                "which gluster glusterfs flock mountpoint pgrep getfattr setfattr stat find".into(),
             ],
         ),
         (
@@ -198,6 +198,13 @@ fn host_commands_word_for_word() {
                 format!(
                     "env LC_ALL=C find {path} -maxdepth 1 ! -name .glusterfs -printf %d%y\\n ! -path {path} -quit"
                 ),
+            ],
+        ),
+        (
+            Operation::Crawl(name("shop_data")),
+            false,
+            vec![
+                "env LC_ALL=C pgrep -f volfile-id client_per_brick/shop_data[.]client[.]".into(),
             ],
         ),
         (

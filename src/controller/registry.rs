@@ -94,7 +94,9 @@ impl Registry {
             let host: Arc<dyn Host> = Arc::new(SshHost::new(config, receiver.clone()));
             (host, node.devices.clone())
         });
-        let pool = Pool::new(hosts.collect(), self.slot.clone());
+        let slot = format!("{}-{}", self.slot, want.name);
+        let slot = slot.parse().unwrap_or_else(|_| self.slot.clone());
+        let pool = Pool::new(hosts.collect(), slot);
         if let Some(before) = entries.get(want.name.as_str()) {
             pool.inherit(&before.pool);
         }

@@ -59,7 +59,7 @@ pub struct Pool {
 
 impl Pool {
     /// A pool of these hosts, each with the devices that are looked at. `slot` must differ between processes that look at
-    /// the same pool: it names files on the hosts.
+    /// the same host, and between pools of one process: it names files on the hosts.
     pub fn new(hosts: Vec<(Arc<dyn Host>, Vec<HostPath>)>, slot: VolumeName) -> Self {
         let devices = hosts
             .iter()

@@ -84,7 +84,12 @@ impl Pool {
             self.memory().checked.insert(name.clone());
         }
         let devices = self.devices.get(name).cloned().unwrap_or_default();
-        match look(host, &devices, &self.slot).await {
+        // two names may turn out to be one host: each writes a file of its own there
+        let at = self.hosts.keys().position(|other| other == name);
+        let slot = format!("{}-{}", self.slot, at.unwrap_or_default())
+            .parse()
+            .unwrap_or_else(|_| self.slot.clone());
+        match look(host, &devices, &slot).await {
             Ok(facts) => HostView::Answered(Box::new(facts)),
             Err((kind, why)) => {
                 warn!(host = %name, why, "host gave no picture");
@@ -246,7 +251,14 @@ async fn look(
     let unreachable = |error: HostError| (error.kind, error.to_string());
     let malformed =
         |error: output::Malformed| (SilentKind::Glusterd, format!("{}: {error}", host.name()));
-    let state = get_state::state(&state.map_err(unreachable)?).map_err(malformed)?;
+    let mut state = get_state::state(&state.map_err(unreachable)?).map_err(malformed)?;
+    if state.uuid.is_none() {
+        // it has not made its uuid yet, and does when asked: by it two names of one host are told from two hosts
+        let operation = Operation::Gluster(Gluster::Uuid);
+        let outputs = host.perform(&operation).await.map_err(unreachable)?;
+        let answer = outputs.last().cloned().unwrap_or_default();
+        state.uuid = Some(output::uuid(&answer).map_err(malformed)?);
+    }
     let survey = output::survey(&survey.map_err(unreachable)?, devices.len()).map_err(malformed)?;
     Ok(HostFacts {
         state,
