@@ -8,7 +8,9 @@ use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
 };
-use crate::gluster::names::{Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue};
+use crate::gluster::names::{
+    ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
+};
 use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
@@ -148,12 +150,13 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
         cluster,
         pool,
         unsettled,
+        view,
         ..
     } = situation;
     let waiting = |reason, message: String| {
         let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
         match seen(want, cluster, pool) {
-            Some(volume) => findings.extend(health(want, volume, pool)),
+            Some(volume) => findings.extend(health(want, volume, pool, &view.quota)),
             None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
         }
         Some(Plan {
@@ -205,10 +208,13 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
         now,
         ..
     } = situation;
-    let places = match place::bricks(want, cluster, pool) {
+    let places = match place::bricks(want, cluster, pool, view) {
         Ok(places) => places,
         Err(why) => return stuck(Reason::DoesNotFit, why),
     };
+    if let Some(why) = may_be_elsewhere(want, situation) {
+        return stuck(Reason::HostUnreachable, why);
+    }
     let mut steps = Vec::new();
     let mut torn = Vec::new();
     for place in &places {
@@ -294,6 +300,34 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     }
 }
 
+/// Whether a host that does not answer may know the volume though the others do not: a creation that was cut off can have
+/// reached one host alone. Bricks are marked on every host of them before that, so a mark on a host that answers tells of
+/// such a try; and where so many hosts are silent that all bricks may lie on them, nothing tells.
+fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<String> {
+    let Situation {
+        cluster,
+        pool,
+        view,
+        ..
+    } = situation;
+    let silent: Vec<&HostName> = pool.silent().map(|(name, _, _)| name).collect();
+    let first = silent.first()?;
+    let tried = view.bricks.iter().find(|(_, facts)| {
+        matches!(facts, BrickFacts::Present { owner: Some(owner), .. } if want.mark.same_object(owner, cluster.take_over.as_ref()))
+    });
+    let bricks = want.sets as usize * want.set_size() as usize;
+    let could_hold_all = want.bricks.is_none() && silent.len() >= bricks;
+    let why = match tried {
+        Some((brick, _)) => format!("{brick} is marked already, so it may have been made before"),
+        None if could_hold_all => "all of its bricks may lie there".to_owned(),
+        None => return None,
+    };
+    Some(format!(
+        "{first} does not answer and may know the volume {}: {why}; it is made when that host has answered",
+        want.volume
+    ))
+}
+
 fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
     list.iter()
         .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
@@ -318,7 +352,7 @@ fn first_options(want: &ValidVolume) -> Vec<Step> {
     let mut base = base_options(want);
     base.extend(pairs(CLOSED));
     if want.access == Access::OneWriter {
-        base.extend(pairs(&[(attach::ALLOW, attach::NOBODY)]));
+        base.extend(pairs(&[(ALLOW_OPTION, ALLOW_NOBODY)]));
     }
     let mut steps = vec![Step::SetOptions {
         volume: want.volume.clone(),
@@ -335,6 +369,17 @@ fn first_options(want: &ValidVolume) -> Vec<Step> {
     steps
 }
 
+fn foreign(want: &ValidVolume, why: &str) -> Plan {
+    let message = format!(
+        "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
+        want.volume
+    );
+    let mut plan = stuck(Reason::NotOwned, message.clone());
+    plan.findings
+        .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
+    plan
+}
+
 fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
     let Situation {
         cluster,
@@ -342,6 +387,17 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         view,
         ..
     } = situation;
+    let differs = pool
+        .answered()
+        .filter_map(|(name, facts)| Some((name, facts.state.volume(&want.volume)?)))
+        .find(|(_, other)| other.id != volume.id);
+    if let Some((host, other)) = differs {
+        let message = format!(
+            "{host} has another volume {} (id {}) than the others (id {}); nothing is changed",
+            want.volume, other.id, volume.id
+        );
+        return stuck(Reason::GhostVolume, message);
+    }
     let bricks = bricks_of(volume);
     let remark = match ownership::for_change(
         &want.mark,
@@ -349,23 +405,18 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         &bricks,
         &view.bricks,
     ) {
-        Verdict::Ours { remark } => remark,
-        Verdict::Foreign(why) => {
-            let message = format!(
-                "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
-                want.volume
-            );
-            let mut plan = stuck(Reason::NotOwned, message.clone());
-            plan.findings
-                .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
-            return plan;
+        // whose the bricks are that we could not have named can't be read
+        Verdict::Ours { .. } if bricks.len() != volume.bricks.len() => {
+            return foreign(want, "some of its bricks have names that we would not give");
         }
+        Verdict::Ours { remark } => remark,
+        Verdict::Foreign(why) => return foreign(want, &why),
         Verdict::Unknown(why) => {
             let message = format!(
                 "whether volume {} is ours can't be told now: {why}; nothing is changed",
                 want.volume
             );
-            let mut findings = health(want, volume, pool);
+            let mut findings = health(want, volume, pool, &view.quota);
             findings.push(Finding::no(
                 ConditionType::InSync,
                 Reason::HostUnreachable,
@@ -388,7 +439,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         format!("all bricks that can be read carry the mark {}", want.mark),
     );
     if let Some(why) = layout_differs(want, volume) {
-        let mut findings = health(want, volume, pool);
+        let mut findings = health(want, volume, pool, &view.quota);
         findings.extend([
             owned,
             Finding::no(ConditionType::InSync, Reason::LayoutDiffers, why),
@@ -433,7 +484,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         findings.extend(attach.findings.clone());
         steps = attach.steps;
         if !steps.is_empty() || attach.recheck.is_some() {
-            findings.extend(health(want, volume, pool));
+            findings.extend(health(want, volume, pool, &view.quota));
             if !findings
                 .iter()
                 .any(|finding| finding.kind == ConditionType::Progressing)
@@ -449,7 +500,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
             };
         }
     }
-    findings.extend(health(want, volume, pool));
+    findings.extend(health(want, volume, pool, &view.quota));
     findings.push(in_sync(&steps, quota_problem));
     Plan {
         steps,
@@ -465,7 +516,7 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
             .state
             .volume(&want.volume)?
             .options
-            .get(attach::ALLOW)
+            .get(ALLOW_OPTION)
             .cloned()
     };
     let mut hosts = pool.answered().map(|(name, facts)| (name, allow(facts)));
@@ -473,8 +524,7 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
     let (other, _) = hosts.find(|(_, theirs)| *theirs != value)?;
     Some(format!(
         "{first} and {other} do not agree on {} of volume {}",
-        attach::ALLOW,
-        want.volume
+        ALLOW_OPTION, want.volume
     ))
 }
 
@@ -629,7 +679,12 @@ fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {
 
 /// Ready and Healthy of a volume that exists. Ready: started, and every set has the bricks that writing needs; bricks of
 /// a silent host do not count as running.
-pub fn health(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<Finding> {
+pub fn health(
+    want: &ValidVolume,
+    volume: &Volume,
+    pool: &PoolView,
+    quota: &QuotaView,
+) -> Vec<Finding> {
     let bricks = online(want, pool);
     let down: Vec<String> = bricks
         .iter()
@@ -661,7 +716,9 @@ pub fn health(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<Findi
             format!("not running: {}", down.join(", ")),
         )
     };
-    let limited = want.capacity.is_none() || volume.quota_enabled();
+    // an answer that is not known takes nothing back
+    let unlimited = matches!(quota, QuotaView::Off | QuotaView::NoLimit);
+    let limited = want.capacity.is_none() || (volume.quota_enabled() && !unlimited);
     let ready = match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
             ConditionType::Ready,
