@@ -47,8 +47,8 @@ pub(super) async fn reconcile(
     let timer = Instant::now();
     let work = Work::new(&object, &context);
     let result = match work {
-        Ok(work) if object.metadata.deletion_timestamp.is_some() => work.remove().await,
-        Ok(work) => work.keep().await,
+        Ok(work) if object.metadata.deletion_timestamp.is_some() => Box::pin(work.remove()).await,
+        Ok(work) => Box::pin(work.keep()).await,
         Err(error) => Err(error),
     };
     context.metrics.reconciled(
@@ -134,14 +134,14 @@ impl<'a> Work<'a> {
         if ready(&findings)
             && let Some(wanted) = &target.want.claim
         {
-            let problem = claim::ensure(
+            let problem = Box::pin(claim::ensure(
                 self.context,
                 &self.namespace,
                 wanted,
                 &target.want,
                 &target.cluster,
                 &converged.view,
-            )
+            ))
             .await?;
             if let Some(problem) = problem {
                 findings.retain(|finding| finding.kind != ConditionType::InSync);
@@ -379,7 +379,7 @@ impl<'a> Work<'a> {
                 (Err(failure), Step::SetOptions { each: true, .. })
                     if failure.class == Class::Refused =>
                 {
-                    failed = failed.or(Some(failure))
+                    failed = failed.or(Some(failure));
                 }
                 (Err(failure), _) => return Ok(Some(failure)),
             }

@@ -20,7 +20,7 @@ pub enum Deletion {
 }
 
 /// A deletion that has to wait.
-pub fn wait(message: String) -> Deletion {
+pub fn wait(message: impl std::fmt::Display) -> Deletion {
     let message = format!("{message}; deletion goes on by itself after that");
     Deletion::Going(Plan::wait(
         Finding::no(ConditionType::Progressing, Reason::DeletionBlocked, message),
@@ -75,10 +75,10 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         .iter()
         .filter_map(|host| pool.facts(host)?.state.volume(&want.volume));
     let Some(volume) = volumes.next() else {
-        return wait("no host can take commands now".into());
+        return wait("no host can take commands now");
     };
     if volumes.any(|other| other.id != volume.id || other.bricks.len() != volume.bricks.len()) {
-        return wait("the hosts do not agree on what the volume is".into());
+        return wait("the hosts do not agree on what the volume is");
     }
     let disconnected = pool.answered().find_map(|(name, facts)| {
         facts
@@ -95,7 +95,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     }
     let bricks = bricks_of(volume);
     if bricks.len() != volume.bricks.len() {
-        return wait("the volume has bricks with names that we would not give".into());
+        return wait("the volume has bricks with names that we would not give");
     }
     if let Err(why) = ownership::for_destruction(&want.mark, &bricks, &view.bricks) {
         return wait(format!(
@@ -114,7 +114,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         })
         .collect();
     let Some(places) = places else {
-        return wait("a brick lies outside of the directories that are this volume's own".into());
+        return wait("a brick lies outside of the directories that are this volume's own");
     };
     let manifest = serde_json::json!({
         "version": 1,

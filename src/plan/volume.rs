@@ -214,13 +214,15 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     for place in &places {
         let brick = place.brick();
         match view.bricks.get(&brick) {
-            Some(BrickFacts::Missing) => {}
-            Some(BrickFacts::Present {
-                foreign_mark: false,
-                owner: None,
-                volume_id: None,
-                empty: true,
-            }) => {}
+            Some(
+                BrickFacts::Missing
+                | BrickFacts::Present {
+                    foreign_mark: false,
+                    owner: None,
+                    volume_id: None,
+                    empty: true,
+                },
+            ) => {}
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
@@ -409,10 +411,10 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(options_steps(want, volume));
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()))
+            steps.push(Step::StartVolume(want.volume.clone()));
         }
         VolumeStatus::Started if !offline(want, pool).is_empty() => {
-            steps.push(Step::StartBricks(want.volume.clone()))
+            steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
     }
@@ -553,10 +555,10 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.steps = vec![
                 Step::EnableQuota(name.clone()),
                 Step::LimitUsage(name, capacity),
-            ]
+            ];
         }
         (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
-            plan.steps = vec![Step::LimitUsage(name, capacity)]
+            plan.steps = vec![Step::LimitUsage(name, capacity)];
         }
         (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
             if capacity < limit.hard_limit && capacity < limit.used {
@@ -575,7 +577,7 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
                 ConditionType::InSync,
                 Reason::Unknown,
                 format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
-            ))
+            ));
         }
         (Some(_), true, _) | (None, ..) => {}
     }
