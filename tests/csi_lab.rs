@@ -20,20 +20,26 @@ use csi_client::{Volume, code, connect};
 use gluster_lab::GlusterLab;
 use gluster_operator::csi::proto::csi::volume_capability::access_mode::Mode;
 use gluster_operator::csi::proto::csi::volume_usage::Unit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Code;
 use tonic::transport::Channel;
 
 const HOST: &str = "client1";
+
+/// Labs at a time: more of them only wait for each other on a small machine.
+static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// A lab with a pool, and the plugin running on its client.
 struct World {
     lab: GlusterLab,
     plugin: Option<Child>,
     channel: Channel,
+    _room: SemaphorePermit<'static>,
 }
 
 impl World {
     async fn up() -> Option<Self> {
+        let room = ROOM.acquire().await.unwrap();
         let lab = GlusterLab::up_or_skip(3, 1)?;
         lab.pool(3);
         // As on a node that has never heard of the servers.
@@ -60,6 +66,7 @@ impl World {
             lab,
             plugin,
             channel,
+            _room: room,
         })
     }
 
