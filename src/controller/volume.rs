@@ -14,9 +14,9 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use tracing::instrument;
 
-use crate::api::GlusterVolume;
 use crate::api::condition::{self, ConditionType, Finding, Reason};
 use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus};
+use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, VolumeStatus, VolumeView};
 use crate::gluster::operation::SetShape;
 use crate::gluster::outcome::Class;
@@ -47,8 +47,7 @@ pub(super) async fn reconcile(
     let timer = Instant::now();
     let work = Work::new(&object, &context);
     let result = match work {
-        Ok(work) if object.metadata.deletion_timestamp.is_some() => Box::pin(work.remove()).await,
-        Ok(work) => Box::pin(work.keep()).await,
+        Ok(work) => Box::pin(work.run()).await,
         Err(error) => Err(error),
     };
     context.metrics.reconciled(
@@ -96,6 +95,32 @@ impl<'a> Work<'a> {
             namespace,
             uid,
         })
+    }
+
+    async fn run(&self) -> Result<Action, Error> {
+        if self.too_early().await? {
+            return Ok(Action::requeue(Duration::from_millis(500)));
+        }
+        if self.object.metadata.deletion_timestamp.is_some() {
+            self.remove().await
+        } else {
+            self.keep().await
+        }
+    }
+
+    /// True while the cluster is there and its own reconcile has not come to it yet, as right after a start: unknown is not
+    /// absent, so nothing is said of the volume until then.
+    async fn too_early(&self) -> Result<bool, Error> {
+        let name = &self.object.spec.cluster_name;
+        if self.context.pools.is_judged(name) {
+            return Ok(false);
+        }
+        let clusters: Api<GlusterCluster> = Api::all(self.context.client.clone());
+        let found = clusters
+            .get_opt(name)
+            .await
+            .map_err(api("reading the cluster"))?;
+        Ok(found.is_some())
     }
 
     async fn keep(&self) -> Result<Action, Error> {

@@ -168,21 +168,18 @@ impl Pool {
                 Some(option) => gluster(Gluster::Set(volume, [option].into())).await,
                 None => Ok(()),
             },
-            Step::WriteManifest { places, manifest } => {
+            Step::WriteManifest {
+                places,
+                name,
+                manifest,
+            } => {
                 let mut operations = Vec::new();
-                for BrickPlace {
-                    host,
-                    device,
-                    parent,
-                    ..
-                } in places
-                {
-                    let name = parent.as_str().rsplit('/').next().unwrap_or_default();
-                    if let Ok(file) = format!("{device}/.trash/{name}.json").parse() {
+                for place in places {
+                    if let Ok(file) = format!("{}.json", place.trash(&name)).parse() {
                         operations.push((
-                            host,
+                            place.host,
                             Operation::WriteManifest {
-                                device,
+                                device: place.device,
                                 file,
                                 manifest: manifest.clone(),
                             },
@@ -195,26 +192,13 @@ impl Pool {
             Step::DeleteVolume(volume) => gluster(Gluster::Delete(volume)).await,
             Step::TrashBricks { places, name } => {
                 let mut operations = Vec::new();
-                for BrickPlace {
-                    host,
-                    device,
-                    parent,
-                    path,
-                } in places
-                {
-                    // several bricks of one device, named by hand, lie side by side in the trash
-                    let last = path.as_str().rsplit('/').next().unwrap_or_default();
-                    let target = if parent == path {
-                        format!("{device}/.trash/{name}-{last}")
-                    } else {
-                        format!("{device}/.trash/{name}")
-                    };
-                    if let Ok(trash) = target.parse() {
+                for place in places {
+                    if let Ok(trash) = place.trash(&name).parse() {
                         operations.push((
-                            host,
+                            place.host,
                             Operation::TrashBrick {
-                                device,
-                                parent,
+                                device: place.device,
+                                parent: place.parent,
                                 trash,
                             },
                         ));
