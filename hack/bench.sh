@@ -6,4 +6,6 @@ hack/packages.sh build
 slow "cargo build --locked --release" cargo build --locked --release --bin gluster-operator
 hack/packages.sh lab
 hack/clean-labs.sh
-cargo bench --locked "$@"
+for bench in benches/*.rs; do
+  slow "$(basename "$bench" .rs)" cargo bench --locked --bench "$(basename "$bench" .rs)"
+done

@@ -2,10 +2,12 @@
 # test.sh [PART..] - all tests, or some parts, with the seconds of each; fails when any part failed, and always says how it ended.
 #   prepare  packages, the lab's programs and images, the binary, labs of killed runs     check  hack/check.sh
 #   unit     tests that need no root and no lab      docs  examples in the documentation      lab  tests that bring up labs (root)
-# A test program of tests/ belongs to "lab" when it names KubeLab or GlusterLab.
+# A test program of tests/ belongs to "lab" when it names KubeLab or GlusterLab, or says that it "Needs root".
 . "$(dirname "$0")/lib.sh"
-lab_tests(){ grep -lE 'KubeLab|GlusterLab' tests/*.rs 2>/dev/null | xargs -rn1 basename -s .rs; }
-other_tests(){ comm -23 <(basename -s .rs -a tests/*.rs | sort) <(lab_tests | sort); }
+programs(){ local f; for f in tests/*.rs tests/*/main.rs; do [ ! -e "$f" ] || { f=${f#tests/}; f=${f%/main.rs}; echo "${f%.rs}"; }; done; }
+sources(){ if [ -d "tests/$1" ]; then echo "tests/$1"; else echo "tests/$1.rs"; fi; }
+lab_tests(){ local t; for t in $(programs); do ! grep -rqE 'KubeLab|GlusterLab|Needs root' "$(sources "$t")" || echo "$t"; done; }
+other_tests(){ comm -23 <(programs | sort) <(lab_tests | sort); }
 targets(){ sed 's/^/--test=/'; }
 
 case ${1:-} in # one part, in a process of its own: a function in an "if" would go on after an error

@@ -1,5 +1,11 @@
 //! The CSI edge on real GlusterFS: three servers, and the plugin on a client host, with real mounts. Data is
 //! looked at on the bricks, not only statuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)] // a test stops at the first surprise
 
 #[path = "support/csi_client.rs"]
 mod csi_client;
@@ -14,20 +20,26 @@ use csi_client::{Volume, code, connect};
 use gluster_lab::GlusterLab;
 use gluster_operator::csi::proto::csi::volume_capability::access_mode::Mode;
 use gluster_operator::csi::proto::csi::volume_usage::Unit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Code;
 use tonic::transport::Channel;
 
 const HOST: &str = "client1";
+
+/// Labs at a time: more of them only wait for each other on a small machine.
+static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// A lab with a pool, and the plugin running on its client.
 struct World {
     lab: GlusterLab,
     plugin: Option<Child>,
     channel: Channel,
+    _room: SemaphorePermit<'static>,
 }
 
 impl World {
     async fn up() -> Option<Self> {
+        let room = ROOM.acquire().await.unwrap();
         let lab = GlusterLab::up_or_skip(3, 1)?;
         lab.pool(3);
         // As on a node that has never heard of the servers.
@@ -44,12 +56,17 @@ impl World {
             lab.dir().join("gluster-operator"),
         )
         .unwrap();
+        // As the kubelet's directory comes into the plugin's container.
+        let kubelet = lab.dir().join("kubelet").display().to_string();
+        lab.run(HOST, &["mount", "--bind", &kubelet, &kubelet]);
+        lab.run(HOST, &["mount", "--make-shared", &kubelet]);
         let plugin = Some(start(&lab));
         let channel = connect(&socket(&lab)).await;
         Some(Self {
             lab,
             plugin,
             channel,
+            _room: room,
         })
     }
 
@@ -657,11 +674,11 @@ async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     let status = volume.publish(&target, false).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(world.clients("hang"), [pid.clone()]);
+    assert_eq!(world.clients("hang"), *std::slice::from_ref(&pid));
     world.lab.run(HOST, &["kill", "-CONT", &pid]);
     volume.stage().await.unwrap();
     volume.publish(&target, false).await.unwrap();
-    assert_eq!(world.clients("hang"), [pid.clone()]);
+    assert_eq!(world.clients("hang"), *std::slice::from_ref(&pid));
     assert_eq!(shell(&format!("cat {target}/file")), "two copies\n");
     // It hangs for good, and the pod goes.
     world.lab.run(HOST, &["kill", "-STOP", &pid]);
@@ -690,6 +707,15 @@ async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
     world.nothing_left("hang");
     user.kill().unwrap();
     user.wait().unwrap();
+
+    // Where no pod would see it, nothing is mounted.
+    let kubelet = world.path("");
+    shell(&format!("mount --make-private {kubelet}"));
+    for answer in [volume.stage().await, volume.publish(&target, false).await] {
+        assert_eq!(code(&answer), Code::FailedPrecondition, "{answer:?}");
+    }
+    world.nothing_left("hang");
+    shell(&format!("mount --make-shared {kubelet}"));
 
     // Mounts that are not ours stay.
     shell(&format!(

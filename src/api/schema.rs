@@ -18,11 +18,11 @@ pub const ADDRESS: &str = r"^(\*|[A-Za-z0-9]((\.?[A-Za-z0-9-])*\.?[A-Za-z0-9])?|
 /// The same as [`crate::gluster::names::OwnerId`], or empty.
 pub const OWNER_ID: &str = "^([A-Za-z0-9][A-Za-z0-9.:-]*)?$";
 /// The value of an option, the same as [`crate::gluster::names::OptionValue`], with its length of 1 to 256.
-pub const OPTION_VALUE: &str = "^[!-~]+$";
+pub const OPTION_VALUE: &str = "^[!-,.-~][!-~]*$";
 /// Names of namespaced Kubernetes objects.
 pub const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// Options of a pool or volume: at most 64 keys, values of 1 to 256 printable characters without blanks.
+/// Options of a pool or volume: at most 64 keys, values of 1 to 256 printable characters without blanks, the first not `-`.
 pub fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

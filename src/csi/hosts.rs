@@ -5,7 +5,7 @@
 //! others are never changed, and a name that already resolves is left alone. The kubelet binds that one file into
 //! the container, so it is written in place: it can't be replaced by renaming.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
@@ -88,7 +88,7 @@ impl HostsFile {
         &self,
         cluster: &ClusterName,
         servers: &[Server],
-        reachable: &HashSet<String>,
+        reachable: &BTreeSet<String>,
     ) -> Result<(), HostsError> {
         let _writing = self.writing.lock().await;
         let text = self.io(tokio::fs::read_to_string(&self.path).await)?;
@@ -121,15 +121,14 @@ impl HostsFile {
 async fn want(
     text: &str,
     server: &Server,
-    reachable: &HashSet<String>,
+    reachable: &BTreeSet<String>,
 ) -> Result<Option<Wanted>, HostsError> {
     let name = server.name.as_str();
     let known = text.lines().map(Line::parse).find(|line| line.has(name));
     match known {
         Some(line) if line.cluster.is_none() => return Ok(None),
-        Some(_) => {}
         None if resolve(name).await.is_some() => return Ok(None),
-        None => {}
+        Some(_) | None => {}
     }
     let answers = reachable.contains(server.address.as_str());
     let address = match server.address.as_str().parse() {
@@ -335,7 +334,7 @@ mod tests {
             name: name.parse().unwrap(),
             address: address.parse().unwrap(),
         };
-        let answering: HashSet<String> = ["10.0.0.1", "10.0.0.77"].map(String::from).into();
+        let answering: BTreeSet<String> = ["10.0.0.1", "10.0.0.77"].map(String::from).into();
         let servers = [
             server("gluster-a.invalid", "10.0.0.1"),
             server("10.0.0.5", "10.0.0.5"),

@@ -31,6 +31,7 @@ use paths::KubeletDir;
 use proto::csi::identity_server::IdentityServer;
 use proto::csi::node_server::NodeServer;
 
+pub mod authority;
 pub mod clients;
 pub mod context;
 pub mod deadline;
@@ -117,6 +118,9 @@ pub struct Config {
     /// Where the kubelet looks for plugins, and the path of the CSI socket as the kubelet sees it; `None`: the plugin
     /// does not register.
     pub registration: Option<(PathBuf, PathBuf)>,
+    /// Mounts are refused where the node would not see them: below a kubelet directory that is no shared mount. Without
+    /// that, a pod would get an empty directory of the node's disk. Off for tests alone.
+    pub require_shared: bool,
     /// The hosts file in which unknown names of servers are made known. Only a container's own: `None` elsewhere.
     pub hosts_file: Option<PathBuf>,
     /// Where the clients write their logs.
@@ -130,7 +134,7 @@ impl Config {
     pub fn new(node_name: String, endpoint: &str, kubelet_dir: PathBuf) -> Result<Self, Error> {
         let socket = endpoint
             .strip_prefix("unix://")
-            .filter(|path| path.starts_with('/') && path.ends_with(".sock"))
+            .filter(|path| path.starts_with('/') && path.strip_suffix(".sock").is_some())
             .ok_or_else(|| Error::Endpoint(endpoint.to_owned()))?;
         let registry = kubelet_dir.join("plugins_registry");
         let seen = kubelet_dir
@@ -142,6 +146,7 @@ impl Config {
             socket: socket.into(),
             kubelet_dir,
             registration: Some((registry, seen)),
+            require_shared: true,
             hosts_file: Some("/etc/hosts".into()),
             log_dir: "/var/log/glusterfs".into(),
             programs: Programs::default(),
@@ -173,6 +178,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let plugin = Plugin {
         programs,
         kubelet,
+        require_shared: config.require_shared,
         hosts: config.hosts_file.map(HostsFile::new),
         log_dir: config.log_dir,
     };
@@ -196,17 +202,13 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         let stop = stop.clone();
         let registration = config.registration;
         async move {
-            match registration {
-                Some((directory, endpoint)) => {
-                    let path = directory.join(format!("{DRIVER_NAME}-reg.sock"));
-                    let endpoint = endpoint.to_string_lossy().into_owned();
-                    registration::keep_registered(path, endpoint, stop).await
-                }
-                None => {
-                    stop.cancelled().await;
-                    Ok(())
-                }
-            }
+            let Some((directory, endpoint)) = registration else {
+                stop.cancelled().await;
+                return Ok(());
+            };
+            let path = directory.join(format!("{DRIVER_NAME}-reg.sock"));
+            let endpoint = endpoint.to_string_lossy().into_owned();
+            registration::keep_registered(path, endpoint, stop).await
         }
     };
     let mut registration = tokio::spawn(registered);

@@ -376,27 +376,23 @@ pub async fn bind(
         target.as_os_str(),
     ]);
     let bound = run(&programs.mount, &args, HELPER_DEADLINE).await;
-    let failure = match bound {
-        Err(source) => Failure::Helper {
+    let failure = if let Err(source) = bound {
+        Failure::Helper {
             what: format!("can't bind to {}", target.display()),
             source,
-        },
-        Ok(_) => {
-            // The client may have ended since it was asked: then this is an empty directory of the node's disk.
-            let mounts = read_mounts().await?;
-            match mounts.at(target) {
-                Some(now)
-                    if now.device == staged.device
-                        && now.gluster().is_some()
-                        && now.read_only == read_only =>
-                {
-                    return Ok(());
-                }
-                _ => Failure::Unwell {
-                    path: staged.mount_point.clone(),
-                    why: format!("it is not what came to {}", target.display()),
-                },
-            }
+        }
+    } else {
+        // The client may have ended since it was asked: then this is an empty directory of the node's disk.
+        let as_asked = |now: &Mount| {
+            now.device == staged.device && now.gluster().is_some() && now.read_only == read_only
+        };
+        if read_mounts().await?.at(target).is_some_and(as_asked) {
+            return Ok(());
+        }
+        let why = format!("it is not what came to {}", target.display());
+        Failure::Unwell {
+            path: staged.mount_point.clone(),
+            why,
         }
     };
     // What is there now is what our own bind made, whatever its type.
@@ -498,26 +494,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_root_of_another_file_system_is_no_gluster_mount() {
+    async fn a_mount_is_probed_and_another_root_is_refused() {
         let mounts = read_mounts().await.unwrap();
-        let proc = mounts.at(Path::new("/proc")).unwrap();
-        assert_eq!(
-            probe(&Programs::default(), proc, HELPER_DEADLINE).await,
-            Ok(())
-        );
+        let (programs, proc) = (Programs::default(), mounts.at(Path::new("/proc")).unwrap());
+        // Its root has the inode 1, too.
+        assert!(probe(&programs, proc, HELPER_DEADLINE).await.is_ok());
         let other = Mount {
             device: (9, 9),
             ..proc.clone()
         };
-        assert!(
-            probe(&Programs::default(), &other, HELPER_DEADLINE)
-                .await
-                .is_err()
-        );
-        assert!(
-            unmount_all(&Programs::default(), Path::new("/proc"))
-                .await
-                .is_err()
-        );
+        let error = probe(&programs, &other, HELPER_DEADLINE).await.unwrap_err();
+        assert!(error.contains("is not the root of the mount"), "{error}");
+        assert!(unmount_all(&programs, Path::new("/proc")).await.is_err());
     }
 }

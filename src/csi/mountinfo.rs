@@ -33,6 +33,8 @@ pub struct Mount {
     pub mount_point: PathBuf,
     /// True if this mount (not its file system) is read-only.
     pub read_only: bool,
+    /// True if mounts made below it are seen in other mount namespaces: in a container, by the node and its pods.
+    pub shared: bool,
     /// The file system type, for example `fuse.glusterfs`.
     pub fs_type: String,
     /// What is mounted; of a GlusterFS client `<server>:/<volume>`.
@@ -58,6 +60,11 @@ impl Mounts {
     /// The visible mount exactly at this path: the last one, since later ones cover earlier ones.
     pub fn at(&self, path: &Path) -> Option<&Mount> {
         self.0.iter().rev().find(|mount| mount.mount_point == path)
+    }
+
+    /// The mount in which a path lies: the one whose mount point is its longest beginning.
+    pub fn covering(&self, path: &Path) -> Option<&Mount> {
+        path.ancestors().find_map(|ancestor| self.at(ancestor))
     }
 
     /// All mounts of one device.
@@ -97,7 +104,13 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let mount_point = path(fields.next()?)?;
     let options = fields.next()?;
     // Any number of optional fields, ended by a single "-".
-    fields.by_ref().find(|field| *field == b"-")?;
+    let mut shared = false;
+    loop {
+        match fields.next()? {
+            b"-" => break,
+            field => shared |= field.starts_with(b"shared:"),
+        }
+    }
     let fs_type = String::from_utf8(unescape(fields.next()?)?).ok()?;
     // A source may be anything, also nothing; only UTF-8 can be ours.
     let source = String::from_utf8_lossy(&unescape(fields.next()?)?).into_owned();
@@ -110,6 +123,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         root,
         mount_point,
         read_only,
+        shared,
         fs_type,
         source,
     })
@@ -165,7 +179,7 @@ mod tests {
             .unwrap();
         assert_eq!(staged.device, (0, 99));
         assert_eq!(staged.gluster(), Some(("10.81.0.11", "v1")));
-        assert!(!staged.read_only);
+        assert!(!staged.read_only && staged.shared);
         let points: Vec<_> = mounts
             .of_device((0, 99))
             .map(|m| (m.read_only, m.root.clone()))
@@ -181,6 +195,17 @@ mod tests {
         let mounts = parse_mountinfo(TABLE).unwrap();
         assert_eq!(mounts.at(Path::new("/pods/x")).unwrap().fs_type, "tmpfs");
         assert_eq!(mounts.at(Path::new("/pods")), None);
+        let covering = |path| {
+            mounts
+                .covering(Path::new(path))
+                .map(|mount| (mount.fs_type.as_str(), mount.shared))
+        };
+        assert_eq!(covering("/pods"), Some(("ext4", false)));
+        assert_eq!(covering("/pods/x/y/z"), Some(("tmpfs", false)));
+        assert_eq!(
+            covering("/var/lib/kubelet/a b\tc\nd\\e/f"),
+            Some((GLUSTERFS, true))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! than an unwanted one. Until then further calls for the volume are told that one is under way.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -15,6 +15,7 @@ use super::deadline::deadline;
 use super::hosts::HostsFile;
 use super::inflight::InFlight;
 use super::mount::{HELPER_DEADLINE, Programs, probe, read_mounts};
+use super::mountinfo::Mounts;
 use super::paths::KubeletDir;
 use super::proto::csi::node_server::Node;
 use super::proto::csi::node_service_capability::{Rpc, Type as CapabilityType, rpc};
@@ -40,10 +41,30 @@ pub struct Plugin {
     pub programs: Programs,
     /// Where all paths of requests lie.
     pub kubelet: KubeletDir,
+    /// Mounts are made only where the node sees them.
+    pub require_shared: bool,
     /// Where unknown names of servers are made known; `None`: they have to be known already.
     pub hosts: Option<HostsFile>,
     /// Where the clients write their logs.
     pub log_dir: PathBuf,
+}
+
+impl Plugin {
+    /// Refuses to mount where only this container would see it.
+    fn check_seen(&self, path: &Path, mounts: &Mounts) -> Result<(), Failure> {
+        let seen = path
+            .parent()
+            .and_then(|dir| mounts.covering(dir))
+            .is_some_and(|mount| mount.shared);
+        if seen || !self.require_shared {
+            return Ok(());
+        }
+        Err(Failure::Precondition(format!(
+            "pods would not see a mount at {}: the plugin's container needs the kubelet's directory with \
+             mountPropagation: Bidirectional",
+            path.display()
+        )))
+    }
 }
 
 /// The Node service.
@@ -220,10 +241,12 @@ impl Node for NodeService {
         let context = VolumeContext::parse(&id, &request.volume_context, &usage.flags)
             .map_err(Failure::from)?;
         self.run("NodeStageVolume", &request.volume_id, |plugin| async move {
+            let mounts = read_mounts().await?;
             plugin
                 .kubelet
-                .check_real("staging_target_path", &staging, &read_mounts().await?)
+                .check_real("staging_target_path", &staging, &mounts)
                 .await?;
+            plugin.check_seen(&staging, &mounts)?;
             stage(&plugin, &context, &staging, deadline).await?;
             Ok(NodeStageVolumeResponse {})
         })
@@ -290,6 +313,7 @@ impl Node for NodeService {
                     .kubelet
                     .check_real("target_path", &target, &mounts)
                     .await?;
+                plugin.check_seen(&target, &mounts)?;
                 let wish = Publication {
                     context: &context,
                     staging: &staging,
@@ -405,6 +429,7 @@ mod tests {
     use super::*;
     use crate::csi::proto::csi::volume_capability::{AccessMode, BlockVolume, MountVolume};
 
+    #[allow(clippy::unnecessary_wraps)] // as requests have it
     fn capability(access_type: Option<AccessType>, mode: Mode) -> Option<VolumeCapability> {
         Some(VolumeCapability {
             access_type,
@@ -412,6 +437,7 @@ mod tests {
         })
     }
 
+    #[allow(clippy::unnecessary_wraps)] // as requests have it
     fn mount(fs_type: &str, group: &str) -> Option<AccessType> {
         Some(AccessType::Mount(MountVolume {
             fs_type: fs_type.into(),

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::authority::tolerate;
 use super::proto::registration::registration_server::{Registration, RegistrationServer};
 use super::proto::registration::{
     InfoRequest, PluginInfo, RegistrationStatus, RegistrationStatusResponse,
@@ -24,7 +26,7 @@ use super::{DRIVER_NAME, Error};
 /// How often we look whether the socket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long we wait after the kubelet refused us, before we show it a new socket.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The version of the plugin interface, not of CSI: the kubelet knows 1.x.
 const VERSION: &str = "1.0.0";
@@ -84,7 +86,7 @@ pub async fn keep_registered(
         let server = Server::builder()
             .add_service(RegistrationServer::new(service))
             .serve_with_incoming_shutdown(
-                UnixListenerStream::new(listener),
+                UnixListenerStream::new(listener).map(|stream| stream.map(tolerate)),
                 renew.clone().cancelled_owned(),
             );
         let watch = async {

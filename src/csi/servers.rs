@@ -3,7 +3,7 @@
 //! The client asks its volfile servers one after the other, and a silent one costs it 45 s (a dead one 4 s). A
 //! connection tried beforehand costs a second at most, for all of them together.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -18,7 +18,7 @@ const GLUSTERD_PORT: u16 = 24007;
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The addresses of the servers that accept a connection.
-pub async fn reachable(servers: &[Server]) -> HashSet<String> {
+pub async fn reachable(servers: &[Server]) -> BTreeSet<String> {
     let asked = servers.iter().map(|server| async move {
         let address = server.address.as_str();
         let answer =
@@ -29,7 +29,7 @@ pub async fn reachable(servers: &[Server]) -> HashSet<String> {
 }
 
 /// The addresses of all servers, those that answer first, otherwise in their order.
-pub fn in_order<'a>(servers: &'a [Server], reachable: &HashSet<String>) -> Vec<&'a HostName> {
+pub fn in_order<'a>(servers: &'a [Server], reachable: &BTreeSet<String>) -> Vec<&'a HostName> {
     let mut addresses: Vec<&HostName> = servers.iter().map(|server| &server.address).collect();
     addresses.sort_by_key(|address| !reachable.contains(address.as_str()));
     addresses

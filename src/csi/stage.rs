@@ -151,18 +151,26 @@ async fn back_from_target(
     staging: &Path,
     mounts: &Mounts,
     deadline: Instant,
-) -> Result<Option<Mount>, Failure> {
+) -> Result<Option<Mount>, Try> {
     if clients_of(staging).await?.is_empty() {
         return Ok(None);
     }
+    let mut unwell = None;
     for target in mounts_of(context, mounts).filter(|mount| !mount.read_only) {
-        if health(&plugin.programs, target, staging, deadline).await? == Health::Alive {
-            tracing::warn!(volume = %context.id, "stage it again from a pod's mount");
-            bind(&plugin.programs, target, staging, false).await?;
-            return Ok(read_mounts().await?.at(staging).cloned());
+        match health(&plugin.programs, target, staging, deadline).await? {
+            Health::Alive => {
+                tracing::warn!(volume = %context.id, "stage it again from a pod's mount");
+                bind(&plugin.programs, target, staging, false).await?;
+                return Ok(read_mounts().await?.at(staging).cloned());
+            }
+            Health::Unwell(why) => unwell = Some(why),
+            Health::Dead(_) => {}
         }
     }
-    Ok(None)
+    match unwell {
+        Some(why) => Err(Try::Again(format!("its client does not answer: {why}"))),
+        None => Ok(None),
+    }
 }
 
 /// Every mount of this volume, of whatever client, at whatever path.

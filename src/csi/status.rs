@@ -119,11 +119,12 @@ impl Failure {
             Self::Invalid { .. } | Self::Context(_) => Code::InvalidArgument,
             Self::NotFound { .. } => Code::NotFound,
             Self::Occupied { .. } => Code::AlreadyExists,
-            Self::Precondition(_) => Code::FailedPrecondition,
+            Self::Precondition(_) | Self::Hosts(HostsError::Conflict { .. }) => {
+                Code::FailedPrecondition
+            }
             Self::InFlight { .. } => Code::Aborted,
             // The kubelet takes this one for "perhaps it goes on": it cleans up before it gives up.
             Self::NotMounted { .. } | Self::Unwell { .. } => Code::Unavailable,
-            Self::Hosts(HostsError::Conflict { .. }) => Code::FailedPrecondition,
             Self::Hosts(_)
             | Self::Helper { .. }
             | Self::Mounts(_)

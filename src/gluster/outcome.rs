@@ -222,9 +222,9 @@ fn document(family: Family, exit: i32, answer: &Answer) -> Verdict {
             11 => (Class::Busy, "detaching"),
             _ => (Class::Unknown, "other"),
         },
-        // the path was asked for, and has no limit
         Family::QuotaList => match root.child("volQuota") {
-            Some(list) if list.child("limit").is_none() => (Class::Absent, "quota-limit"),
+            // the paths that were asked for are not there, or have no limit
+            Some(list) if !list.all("limit").any(limited) => (Class::Absent, "quota-limit"),
             Some(_) => (Class::Ok, ""),
             None => (Class::Unknown, "torn"),
         },
@@ -274,6 +274,11 @@ fn failure(answer: &Answer) -> &str {
     } else {
         &answer.error
     }
+}
+
+/// An entry of `quota list`: one without a limit says `N/A`.
+fn limited(entry: &super::answer::Element) -> bool {
+    entry.text_of("hard_limit") != Some("N/A")
 }
 
 fn hollow(list: &super::answer::Element) -> bool {

@@ -220,13 +220,15 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     for place in &places {
         let brick = place.brick();
         match view.bricks.get(&brick) {
-            Some(BrickFacts::Missing) => {}
-            Some(BrickFacts::Present {
-                foreign_mark: false,
-                owner: None,
-                volume_id: None,
-                empty: true,
-            }) => {}
+            Some(
+                BrickFacts::Missing
+                | BrickFacts::Present {
+                    foreign_mark: false,
+                    owner: None,
+                    volume_id: None,
+                    empty: true,
+                },
+            ) => {}
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
@@ -460,10 +462,10 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(options_steps(want, volume));
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()))
+            steps.push(Step::StartVolume(want.volume.clone()));
         }
         VolumeStatus::Started if !offline(want, pool).is_empty() => {
-            steps.push(Step::StartBricks(want.volume.clone()))
+            steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
     }
@@ -471,42 +473,50 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     let quota = quota_steps(want, volume, view);
     steps.extend(quota.steps);
     let quota_problem = quota.findings.first().cloned();
-    if steps.is_empty() && want.access == Access::OneWriter {
-        let attach = match disagree(want, pool) {
-            None => attach::plan(
-                &want.volume,
-                volume,
-                situation.wish,
-                view.clients.as_deref(),
-            ),
-            Some(why) => attach::waiting(why),
-        };
-        findings.extend(attach.findings.clone());
-        steps = attach.steps;
-        if !steps.is_empty() || attach.recheck.is_some() {
-            findings.extend(health(want, volume, pool, &view.quota));
-            if !findings
-                .iter()
-                .any(|finding| finding.kind == ConditionType::Progressing)
-            {
-                findings.push(in_sync(&steps, quota_problem));
-            } else {
-                findings.push(in_sync(&[], quota_problem));
-            }
-            return Plan {
-                steps,
-                findings,
-                recheck: attach.recheck,
-            };
+    // who may write comes first, and alone: a brick that does not start, or an option that gluster refuses, must not
+    // keep a database from moving to a living node
+    let attach = match volume.status {
+        VolumeStatus::Started if want.access == Access::OneWriter => {
+            attach(want, volume, situation)
         }
+        _ => Plan::default(),
+    };
+    if !attach.steps.is_empty() {
+        steps = attach.steps;
     }
+    findings.extend(attach.findings);
     findings.extend(health(want, volume, pool, &view.quota));
     findings.push(in_sync(&steps, quota_problem));
     Plan {
         steps,
         findings,
-        recheck: None,
+        recheck: attach.recheck,
     }
+}
+
+fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
+    let Situation {
+        pool, view, wish, ..
+    } = situation;
+    if let Some(why) = disagree(want, pool) {
+        return attach::waiting(why);
+    }
+    // whoever is not heard of may still be written to; enough bricks must be heard that the rest is no quorum
+    let heard = view.clients.as_ref().filter(|clients| {
+        let heard = |(brick, online): &(Brick, Option<bool>)| {
+            *online == Some(false)
+                || clients
+                    .iter()
+                    .any(|one| one.host == brick.host.as_str() && one.path == brick.path.as_str())
+        };
+        let bricks = online(want, pool);
+        let size = want.set_size() as usize;
+        !bricks.is_empty()
+            && bricks
+                .chunks(size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+    });
+    attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
 
 /// A fence holds only where every host has it: each brick is told by its own glusterd.
@@ -595,10 +605,10 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.steps = vec![
                 Step::EnableQuota(name.clone()),
                 Step::LimitUsage(name, capacity),
-            ]
+            ];
         }
         (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
-            plan.steps = vec![Step::LimitUsage(name, capacity)]
+            plan.steps = vec![Step::LimitUsage(name, capacity)];
         }
         (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
             if capacity < limit.hard_limit && capacity < limit.used {
@@ -617,7 +627,7 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
                 ConditionType::InSync,
                 Reason::Unknown,
                 format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
-            ))
+            ));
         }
         (Some(_), true, _) | (None, ..) => {}
     }

@@ -1,12 +1,5 @@
 //! The CustomResourceDefinitions: fresh, documented, bounded, and each rule of them tried on a real API server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout
-)] // it is all tests
-
 #[path = "../support/mod.rs"]
 mod support;
 

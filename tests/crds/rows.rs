@@ -945,6 +945,18 @@ pub fn volume() -> Vec<Row> {
             Some("Too long"),
         ),
         one(
+            "a value that is an option",
+            options,
+            json!({"a.b": "--mode=script"}),
+            Some(PATTERN),
+        ),
+        one(
+            "a value with a dash in it",
+            options,
+            json!({"a.b": "read-only"}),
+            None,
+        ),
+        one(
             "a value with a blank",
             options,
             json!({"a.b": "1 2"}),

@@ -1,13 +1,6 @@
 //! Who may name whom: the layers of the crate, checked on its own text, and the check checked on planted violations.
 //! And that no file is left out of the build.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout
-)] // it is all tests
-
 mod rules;
 mod scan;
 

@@ -95,7 +95,8 @@ impl Sshd {
         options.extend(KINDS.map(|kind| format!("HostKey={dir}/host_{}", kind.name())));
         options.extend([
             format!("AuthorizedKeysFile={dir}/authorized_keys"),
-            format!("SetEnv=SSHD_LAB={dir} PATH={dir}/bin:/usr/bin:/bin"),
+            // a home without start-up files: they may be slow, and must not be killed in the middle
+            format!("SetEnv=SSHD_LAB={dir} HOME={dir} PATH={dir}/bin:/usr/bin:/bin"),
         ]);
         options.extend(
             [

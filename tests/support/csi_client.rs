@@ -1,5 +1,11 @@
 //! A CSI caller, as the kubelet is one: clients on a Unix socket, and requests with what every test needs.
 #![allow(dead_code)] // each test program uses a part of it
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)] // a test stops at the first surprise
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,6 +1,12 @@
 //! A real GlusterFS of several hosts for one test: `tests/lab/gluster-hosts.sh` with a name and a network of its
 //! own, brought down when the value is dropped, and also when the test's process dies in any other way.
 #![allow(dead_code, unused_imports)] // each test program uses a part of it
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)] // a test stops at the first surprise
 
 #[path = "names.rs"] // also where a test program takes this file alone
 mod names;

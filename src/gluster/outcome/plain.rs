@@ -32,10 +32,11 @@ pub(super) fn judge(family: Family, exit: i32, output: &Output) -> Verdict {
     if stdout.contains("<?xml") {
         return (Unknown, "torn");
     }
-    if stdout.is_empty() && exit != 0 {
-        if let Some(verdict) = never_ran(exit, stderr) {
-            return verdict;
-        }
+    if stdout.is_empty()
+        && exit != 0
+        && let Some(verdict) = never_ran(exit, stderr)
+    {
+        return verdict;
     }
     if stdout.is_empty() && stderr.is_empty() {
         return (Unknown, "empty");
@@ -68,11 +69,12 @@ fn failure(family: Family, stdout: &str, stderr: &str) -> Verdict {
             .any(|line| line.trim() == "Usage:" || line.starts_with(" Usage: gluster "))
     };
     if usage(stdout) || usage(stderr) {
-        let first = words.lines().next().unwrap_or_default();
-        return match sentences::known(family, first) {
-            Some(verdict @ (Refused, _)) => verdict,
-            _ => (Refused, "syntax"),
-        };
+        let firsts = [stderr.lines().next(), stdout.lines().next()];
+        return firsts
+            .into_iter()
+            .flatten()
+            .find_map(|line| sentences::known(family, line).filter(|(class, _)| *class == Refused))
+            .unwrap_or((Refused, "syntax"));
     }
     if stdout.starts_with("unrecognized word:") || stdout.starts_with("unrecognized command") {
         return (Refused, "syntax");
@@ -156,8 +158,9 @@ fn success(family: Family, stdout: &str, stderr: &str) -> Verdict {
         QuotaList => match sentences::known(family, stdout) {
             Some(verdict) => verdict,
             None if first.trim_start().starts_with("Path ") => {
-                // the head and a line of dashes come also without any limit
-                if stdout.lines().count() > 2 {
+                // the head and a line of dashes come also without any limit, and a path with N/A
+                let limited = |line: &str| line.split_whitespace().nth(1) != Some("N/A");
+                if stdout.lines().skip(2).any(limited) {
                     (Ok, "")
                 } else {
                     (Absent, "quota-limit")

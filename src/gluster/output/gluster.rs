@@ -8,13 +8,17 @@ use crate::gluster::outcome::{Class, Family, Output, classify};
 
 /// `quota list V /`.
 ///
-/// Measured on 10.3: with quota on and no limit on `/` the answer is one entry whose `hard_limit` is `N/A`; for a path
-/// that is not there it is an empty `<volQuota/>`; the plain list may print nothing at all (exit 1) although a limit stands.
+/// Measured on 10.3: with quota on and no limit on `/` the answer is one entry whose `hard_limit` is `N/A`; a path that is
+/// not there gives an empty `<volQuota/>` and a complaint on standard error. The plain list, without a path, prints no XML at
+/// all (exit 1) as long as nothing was written to the volume, although a limit stands. Without a majority of its bricks a
+/// replicated volume answers "Failed to start aux mount" to a list, a limit and a removal alike.
 pub fn quota(output: &Output) -> QuotaView {
     let outcome = classify(Family::QuotaList, output);
     match (outcome.class, outcome.detail) {
         (Class::Absent, "quota-disabled") => return QuotaView::Off,
-        (Class::Absent, "quota-limit") => return QuotaView::NoLimit,
+        (Class::Absent, "quota-limit") if nothing_else(&output.stderr) => {
+            return QuotaView::NoLimit;
+        }
         (Class::Ok, _) => {}
         _ => return QuotaView::Unknown,
     }
@@ -34,9 +38,6 @@ pub fn quota(output: &Output) -> QuotaView {
             .and_then(|text| text.parse().ok())
             .map(Bytes)
     };
-    if limit.text_of("hard_limit") == Some("N/A") {
-        return QuotaView::NoLimit;
-    }
     match (bytes("hard_limit"), bytes("used_space")) {
         (Some(hard_limit), Some(used)) => QuotaView::Limit(QuotaLimit {
             path: "/".to_owned(),
@@ -47,20 +48,25 @@ pub fn quota(output: &Output) -> QuotaView {
     }
 }
 
+/// True if standard error complains of nothing but of a path that is not there: with any other complaint the missing
+/// limit may be there and unreadable.
+fn nothing_else(stderr: &str) -> bool {
+    stderr.lines().all(|line| {
+        line.trim().is_empty() || line.trim_end().ends_with(" No such file or directory")
+    })
+}
+
 /// `volume status V clients`: the bricks that run, as far as their hosts are connected. A brick whose process is down
 /// has no clients and is left out, and so is, by gluster, one whose host is not connected: whoever must be sure that a
 /// client is gone compares with the volume's bricks. Each host's own daemons (self-heal, quota) are clients, too.
 pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
     const WHAT: &str = "volume status clients";
     let outcome = classify(Family::VolumeStatus, output);
-    let answer = match outcome.class {
-        Class::Ok => {
-            Answer::read(&output.stdout).map_err(|why| Malformed::new(WHAT, why.to_string()))?
-        }
-        _ => {
-            let why = [outcome.detail, &outcome.message].join(" ");
-            return Err(Malformed::new(WHAT, why));
-        }
+    let answer = if outcome.class == Class::Ok {
+        Answer::read(&output.stdout).map_err(|why| Malformed::new(WHAT, why.to_string()))?
+    } else {
+        let why = [outcome.detail, &outcome.message].join(" ");
+        return Err(Malformed::new(WHAT, why));
     };
     let volumes = answer.root.descendants("volume");
     let [volume] = volumes[..] else {

@@ -38,8 +38,8 @@ pub(super) struct Connection {
     pub(super) credentials: Arc<Credentials>,
     /// One for each command that may run at the same time.
     pub(super) permits: Arc<Semaphore>,
-    /// Channels that the server has opened and that are not done.
-    pub(super) opened: AtomicUsize,
+    /// How many permits are held.
+    pub(super) held: AtomicUsize,
     retired: AtomicBool,
     notes: Arc<Mutex<Notes>>,
     ended: CancellationToken,
@@ -63,9 +63,10 @@ impl Connection {
         !self.retired.load(Ordering::Acquire) && !self.handle.is_closed()
     }
 
-    /// Lets running commands end, and starts no more.
+    /// Lets running commands end, and starts no more; who waits for a place has to look for another connection.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        self.permits.close();
     }
 
     /// Why it broke.
@@ -128,7 +129,7 @@ pub(super) async fn connect(
         handle,
         credentials: credentials.clone(),
         permits: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
-        opened: AtomicUsize::new(0),
+        held: AtomicUsize::new(0),
         retired: AtomicBool::new(false),
         notes,
         _end: ended.clone().drop_guard(),

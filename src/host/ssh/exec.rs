@@ -16,6 +16,8 @@ use super::connection::Connection;
 
 /// How long a server may think about a new channel.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
+/// After which pauses a refused channel is asked for again.
+const REOPEN_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 /// How long it may take to get rid of a channel.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -23,6 +25,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) enum NotStarted {
     /// The connection is of no use any more; another may be.
     Lost(String),
+    /// The connection was given up before it was our turn; nothing was tried.
+    Retired,
     /// Too many commands hang.
     Busy(String),
 }
@@ -33,15 +37,38 @@ pub(super) struct Started {
     slot: Slot,
 }
 
-/// The place of a running command on its connection.
+/// The place of a command on its connection.
 struct Slot {
     connection: Arc<Connection>,
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    fn new(connection: &Arc<Connection>, permit: OwnedSemaphorePermit) -> Self {
+        connection.held.fetch_add(1, Ordering::AcqRel);
+        Self {
+            connection: connection.clone(),
+            permit: Some(permit),
+        }
+    }
+
+    /// Takes the place off its connection for good; false when it was the last one in use.
+    fn remove(mut self) -> bool {
+        let others = self.connection.held.fetch_sub(1, Ordering::AcqRel) > 1;
+        if let Some(permit) = self.permit.take()
+            && others
+        {
+            permit.forget();
+        }
+        others
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.connection.opened.fetch_sub(1, Ordering::AcqRel);
+        if self.permit.is_some() {
+            self.connection.held.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -63,8 +90,9 @@ pub(super) async fn start(
 ) -> Result<Started, NotStarted> {
     loop {
         let permit = timeout(patience, connection.permits.clone().acquire_owned()).await;
-        let permit = match permit {
-            Ok(permit) => permit.map_err(|_| NotStarted::Lost(connection.lost()))?,
+        let slot = match permit {
+            Ok(Ok(permit)) => Slot::new(connection, permit),
+            Ok(Err(_)) => return Err(NotStarted::Retired),
             Err(_) => {
                 return Err(NotStarted::Busy(format!(
                     "up to {SIDE_BY_SIDE} commands run there already, and none ended within {} s",
@@ -72,20 +100,16 @@ pub(super) async fn start(
                 )));
             }
         };
-        let opened = timeout(OPEN_DEADLINE, connection.handle.channel_open_session()).await;
-        let channel = match opened {
+        let channel = match timeout(OPEN_DEADLINE, open(connection)).await {
             Ok(Ok(channel)) => channel,
-            // MaxSessions may be less than ours: then this connection has one place less
-            Ok(Err(russh::Error::ChannelOpenFailure(_)))
-                if connection.opened.load(Ordering::Acquire) > 0 =>
-            {
-                permit.forget();
-                continue;
-            }
+            // MaxSessions may be less than ours: while others have places, this one is taken off the connection
             Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
-                return Err(NotStarted::Lost(format!(
-                    "the SSH server opens no session ({why:?}); see MaxSessions in its sshd_config"
-                )));
+                if !slot.remove() {
+                    return Err(NotStarted::Lost(format!(
+                        "the SSH server opens no session ({why:?}); see MaxSessions in its sshd_config"
+                    )));
+                }
+                continue;
             }
             Ok(Err(_)) => return Err(NotStarted::Lost(connection.lost())),
             Err(_) => {
@@ -95,17 +119,24 @@ pub(super) async fn start(
                 )));
             }
         };
-        connection.opened.fetch_add(1, Ordering::AcqRel);
-        let slot = Slot {
-            connection: connection.clone(),
-            _permit: permit,
-        };
         // an error here says that the request did not leave us
         return match channel.exec(true, line).await {
             Ok(()) => Ok(Started { channel, slot }),
             Err(_) => Err(NotStarted::Lost(connection.lost())),
         };
     }
+}
+
+/// Opens a channel. sshd may count a session that has just ended for a moment longer, so a refusal is not believed at
+/// once.
+async fn open(connection: &Connection) -> Result<Channel<Msg>, russh::Error> {
+    for pause in REOPEN_PAUSES {
+        match connection.handle.channel_open_session().await {
+            Err(russh::Error::ChannelOpenFailure(_)) => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+    }
+    connection.handle.channel_open_session().await
 }
 
 impl Started {

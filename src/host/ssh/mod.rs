@@ -127,13 +127,14 @@ impl Shared {
             .map_err(|error| self.error(SilentKind::Unreachable, error.to_string()))?;
         let mut tries = 0;
         let (connection, started) = loop {
-            tries += 1;
             let connection = self.connection().await?;
             match exec::start(&connection, line.clone(), deadline).await {
                 Ok(started) => break (connection, started),
                 Err(NotStarted::Busy(why)) => return Err(self.error(SilentKind::Unreachable, why)),
+                Err(NotStarted::Retired) => {}
                 Err(NotStarted::Lost(why)) => {
                     connection.retire();
+                    tries += 1;
                     if tries == 2 {
                         let error = self.error(SilentKind::Unreachable, why);
                         self.backoff()
