@@ -324,7 +324,7 @@ fn normal(path: &Path) -> PathBuf {
         if part == std::path::Component::ParentDir {
             parts.pop();
         } else {
-            parts.push(part)
+            parts.push(part);
         }
     }
     parts

@@ -238,12 +238,10 @@ fn is_path(text: &str) -> bool {
 }
 
 fn begins_path(tokens: &[Token], i: usize) -> bool {
-    match (&tokens[i], i.checked_sub(1).map(|before| &tokens[before])) {
-        (_, Some(Path)) => false,
-        // the tail of `<T as Trait>::f` names nothing new
-        (Path, Some(Sign('>'))) => false,
-        _ => true,
-    }
+    let before = i.checked_sub(1).map(|before| &tokens[before]);
+    // the tail of `<T as Trait>::f` names nothing new
+    let tail = tokens[i] == Path && before == Some(&Sign('>'));
+    before != Some(&Path) && !tail
 }
 
 /// Reads a path, or a tree of paths of a `use`, that begins at `i`; gives where it ends.
@@ -274,11 +272,10 @@ fn tree(
                 i += 1;
                 loop {
                     match tokens.get(i) {
-                        Some(Sign('}')) => return i + 1,
                         Some(Sign(',')) => i += 1,
                         Some(Word(word)) if word == "as" => i += 2,
                         Some(Word(_) | Path | Sign('{' | '*')) => {
-                            i = tree(tokens, i, &path, true, found)
+                            i = tree(tokens, i, &path, true, found);
                         }
                         _ => return i + 1,
                     }
@@ -342,7 +339,7 @@ pub fn declared(tokens: &[Token]) -> Vec<(Vec<String>, String, Option<String>)> 
                 path = Some(file.clone());
             }
             (Word(m), Some(Word(name)), Some(Sign(';'))) if m == "mod" => {
-                found.push((here.clone(), name.clone(), path.take()))
+                found.push((here.clone(), name.clone(), path.take()));
             }
             (Word(m), Some(Word(name)), Some(Sign('{'))) if m == "mod" => {
                 here.push(name.clone());

@@ -134,7 +134,7 @@ impl Model {
             Event::PodGoes(i) => self.pods.retain(|pod| pod.node != node(i)),
             Event::Ready(i, yes) => self.nodes.get_mut(node(i)).unwrap().facts.ready = *yes,
             Event::OutOfService(i, yes) => {
-                self.nodes.get_mut(node(i)).unwrap().facts.out_of_service = *yes
+                self.nodes.get_mut(node(i)).unwrap().facts.out_of_service = *yes;
             }
             Event::Known(i, yes) => self.nodes.get_mut(node(i)).unwrap().known = *yes,
             Event::Address(i, last) => {

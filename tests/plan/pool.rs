@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
 use gluster_operator::gluster::model::{HostView, PoolView};
+use gluster_operator::gluster::names::HostName;
 use gluster_operator::plan::cluster::{self as pool, Membership};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::ValidCluster;
@@ -291,7 +292,7 @@ fn where_writes_run() {
         }
         let view = world.view(&want);
         assert_eq!(
-            pool::coordinator(&want, &view).map(|host| host.as_str()),
+            pool::coordinator(&want, &view).map(HostName::as_str),
             expected,
             "{name}"
         );

@@ -348,7 +348,6 @@ impl World {
                 self.volume()?.options.remove(key.as_str());
             }
             Step::StartVolume(_) => self.volume()?.status = VolumeStatus::Started,
-            Step::StartBricks(_) => {}
             Step::EnableQuota(_) => {
                 let volume = self.volume()?;
                 if volume.status != VolumeStatus::Started {
@@ -373,7 +372,7 @@ impl World {
                     .options
                     .insert(ALLOW_OPTION.into(), addresses.to_string());
             }
-            Step::WriteManifest { .. } => {}
+            Step::StartBricks(_) | Step::WriteManifest { .. } => {}
             Step::StopVolume(_) => self.volume()?.status = VolumeStatus::Stopped,
             Step::DeleteVolume(_) => {
                 if self.volume()?.status == VolumeStatus::Started {
