@@ -129,7 +129,8 @@ impl<'a> Work<'a> {
         }
         let target = match self.target().await? {
             Ok(target) => target,
-            Err(findings) => {
+            Err(mut findings) => {
+                report::say_interval(&mut findings, 30);
                 self.write_status(findings, None).await?;
                 // a change of the cluster or of this object wakes us; namespaces' labels do not
                 return Ok(Action::requeue(Duration::from_secs(30)));
@@ -309,7 +310,8 @@ impl<'a> Work<'a> {
         let quota_from = coordinator.filter(|_| limited && safe);
         let clients_from =
             coordinator.filter(|_| safe && decide::needs_clients(want, cluster, view, wish));
-        pool.inspect(&want.volume, &bricks, quota_from, clients_from)
+        let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await
     }
 

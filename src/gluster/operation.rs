@@ -26,6 +26,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("glusterfs", "glusterfs-client"),
     ("flock", "util-linux"),
     ("mountpoint", "util-linux"),
+    ("pgrep", "procps"),
     ("getfattr", "attr"),
     ("setfattr", "attr"),
     ("stat", "coreutils"),
@@ -262,6 +263,9 @@ pub enum Operation {
     /// xattrs and emptiness of directories that are or will be bricks ([`super::output::brick_facts`]), two
     /// commands each.
     InspectBricks(Vec<HostPath>),
+    /// Whether the crawl that `quota enable` begins on each host still runs there for a volume
+    /// ([`super::output::crawling`]).
+    Crawl(VolumeName),
     /// Makes the directory of a brick and marks it. Fails when the device is not mounted any more.
     MakeBrick {
         /// The mount point below which it is made; it must exist.
@@ -389,6 +393,12 @@ impl Operation {
                     ]
                 })
                 .collect(),
+            // a pattern that does not match the command lines of what runs pgrep
+            Self::Crawl(volume) => vec![tool(&[
+                "pgrep",
+                "-f",
+                &format!("volfile-id client_per_brick/{volume}[.]client[.]"),
+            ])],
             Self::MakeBrick {
                 device,
                 parent,
@@ -481,6 +491,7 @@ impl Operation {
             Self::State { .. } => "get-state",
             Self::Survey { .. } => "survey",
             Self::InspectBricks(_) => "inspect bricks",
+            Self::Crawl(_) => "quota crawl",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
             Self::WriteManifest { .. } => "write manifest",

@@ -17,13 +17,14 @@ fn fields() -> Value {
 }
 
 /// The steps in order: the name, and what the host's log of commands says of it.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("create", "volume create NAME "),
     ("set", "volume set NAME auth.allow"),
     ("options", "volume set NAME performance.cache-size"),
     ("start", "volume start NAME"),
     ("enable", "volume quota NAME enable"),
     ("limit", "volume quota NAME limit-usage"),
+    ("close", "volume set NAME server.allow-insecure off"),
 ];
 
 #[test]
@@ -324,10 +325,7 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
         .map(|at| format!("{}:{brick}", POOL[(start + at) % 3]))
         .collect();
     assert_eq!(bricks, wanted, "order of bricks");
-    let quota = world.gluster(
-        &world.coordinator(),
-        &["volume", "quota", &volume_name, "list", "/"],
-    );
+    let quota = quota_of(world, &volume_name);
     let limit = quota
         .lines()
         .last()
@@ -359,6 +357,31 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
     );
     let _ = volume;
     state
+}
+
+/// `quota list`, which has to wait while the controller asks for the same.
+fn quota_of(world: &World, volume: &str) -> String {
+    let mut answer = String::new();
+    for _ in 0..20 {
+        let output = world.hosts.sh(
+            "node1",
+            &[
+                "gluster",
+                "--mode=script",
+                "volume",
+                "quota",
+                volume,
+                "list",
+                "/",
+            ],
+        );
+        answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    panic!("no limit of {volume}: {answer}");
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -20,6 +20,9 @@ fn day_two() {
         "the capacity of a volume with data goes up and down, and away",
         || capacity(world),
     );
+    world.scene("a limit that comes later counts what is there", || {
+        late_limit(world)
+    });
     world.scene("options come, change and go; those of others stay", || {
         options(world)
     });
@@ -165,6 +168,52 @@ fn capacity(world: &World) {
     }
     drop(mount);
     world.delete(&format!("{VOLUMES}/size"));
+}
+
+/// A volume that had no limit gets one: what was there before counts, and nothing of quota's crawl is left.
+fn late_limit(world: &World) {
+    world.ready_volume("late-limit", &json!({}));
+    let mount = Mount::of(world, "shop_late-limit");
+    let sum = mount
+        .sh("dd if=/dev/urandom of=old bs=1M count=30 conv=fsync 2>/dev/null && sha256sum old");
+    edit(world, "late-limit", &json!({"capacity": "40Mi"}));
+    ready(world, "late-limit");
+    assert_eq!(limit(world, "shop_late-limit"), "40.0MB");
+    let info = world.gluster("node1", &["volume", "info", "shop_late-limit"]);
+    assert!(
+        info.contains("server.allow-insecure: off") && info.contains("client.bind-insecure: off"),
+        "{info}"
+    );
+    world.wait_volume(
+        "late-limit",
+        SOON,
+        "counts what was there before",
+        |object| text(&object["status"]["quota"]["used"]) == "30Mi",
+    );
+    let refused = mount.sh("dd if=/dev/zero of=new bs=1M count=30 conv=fsync 2>&1 || true");
+    assert!(refused.contains("quota exceeded"), "{refused}");
+    assert_eq!(
+        mount.sh("sha256sum old"),
+        sum,
+        "the mount of before goes on"
+    );
+    no_crawl_is_left(world);
+    drop(mount);
+    world.delete(&format!("{VOLUMES}/late-limit"));
+}
+
+/// A crawl that hangs keeps glusterd's port, so that it can't be started again.
+fn no_crawl_is_left(world: &World) {
+    for host in POOL {
+        let crawls = world
+            .hosts
+            .sh(host, &["pgrep", "-af", "volfile-id client_per_brick/"]);
+        assert_eq!(String::from_utf8_lossy(&crawls.stdout), "", "{host}");
+        world.lab(&["service", host, "glusterd", "restart"]);
+    }
+    world.wait_cluster("prod", SOON, "is as declared", |object| {
+        as_declared(object) && condition(object, "PeersConnected").0 == "True"
+    });
 }
 
 fn options(world: &World) {

@@ -76,7 +76,7 @@ impl World {
             super::gluster_lab::skip(&missing);
             return None;
         }
-        let names = LabNames::unique("operator");
+        let names = LabNames::unique(&format!("operator {}", std::process::id()));
         let kube = KubeLab::up_as(&names, 0)?;
         let hosts = GlusterLab::up_as(&names, 5, 1);
         let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -620,12 +620,18 @@ async fn client(kube: &KubeLab) -> kube::Client {
     kube::Client::try_from(config.await.expect("a configuration")).expect("a client")
 }
 
-/// A process that kills the controller when its standard input ends: when we are gone.
+/// A process that kills the controller when its standard input ends, that is when we are gone; and removes our files when
+/// the labs are down.
 fn ender(names: &LabNames) -> Child {
     use std::os::unix::process::CommandExt as _;
+    const END: &str = "read -r _; cd \"$0\" || exit
+        p=$(cat controller.pid) && [ \"$(cat /proc/$p/comm)\" = gluster-operato ] && kill -9 $p
+        for n in $(seq 600); do [ -e gluster ] || [ -e kube ] || break; sleep 0.1; done
+        [ \"$(cat test)\" != \"$1\" ] || rm -rf \"$0\"";
     Command::new("bash")
-        .args(["-c", "read -r _; p=$(cat \"$0\") && [ \"$(cat /proc/$p/comm)\" = gluster-operato ] && kill -9 $p"])
-        .arg(names.dir.join("controller.pid"))
+        .args(["-c", END])
+        .arg(&names.dir)
+        .arg(format!("operator {}", std::process::id()))
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
