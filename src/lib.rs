@@ -2,6 +2,15 @@
 //!
 //! ARCHITECTURE.md tells how the parts hang together, and who may import whom.
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::dbg_macro,
+    clippy::print_stdout
+)]
+
 pub mod api;
 pub mod cli;
 pub mod controller;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gluster_operator::gluster::get_state;
+use gluster_operator::gluster::model::QuotaView;
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{clients, quota, uuid};
 
@@ -257,13 +258,13 @@ fn torn_outputs_lead_to_no_conclusion() {
     for folder in folders() {
         let exits = exits(&folder);
         for row in rows(&folder) {
-            if !row.file.ends_with(".xml") || row.class == "text" {
+            if Path::new(&row.file).extension() != Some("xml".as_ref()) || row.class == "text" {
                 continue;
             }
             let whole = output(&folder, &row.file, &exits).unwrap();
             let document = whole.stdout.trim_end();
             // in steps, but with each byte of the end
-            let step = (document.len() / 30).max(97);
+            let step = (document.len() / 12).max(211);
             let ends = (0..document.len().saturating_sub(40))
                 .step_by(step)
                 .chain(document.len().saturating_sub(40)..document.len());
@@ -282,13 +283,12 @@ fn torn_outputs_lead_to_no_conclusion() {
                     "{} cut at {end}: {got:?}",
                     row.file
                 );
-                assert_eq!(
-                    quota(&torn),
-                    Default::default(),
-                    "{} cut at {end}",
-                    row.file
-                );
-                assert!(clients(&torn).is_err() && uuid(&torn).is_err());
+                match family(&row.command) {
+                    Family::QuotaList => assert_eq!(quota(&torn), QuotaView::Unknown),
+                    Family::VolumeStatus => assert!(clients(&torn).is_err()),
+                    Family::SystemUuid => assert!(uuid(&torn).is_err()),
+                    _ => {}
+                }
                 cuts += 1;
             }
             // nobody saw it end

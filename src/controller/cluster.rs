@@ -61,8 +61,9 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     }
     let (want, pool) = match usable(object, context).await? {
         Ok(usable) => usable,
-        Err(findings) => {
+        Err(mut findings) => {
             context.pools.remove(&object.name_any());
+            report::say_interval(&mut findings, 30);
             write_status(object, context, findings, None, None).await?;
             return Ok(Action::requeue(Duration::from_secs(30)));
         }

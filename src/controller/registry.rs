@@ -1,6 +1,6 @@
 //! The pools that are at work, one for each GlusterCluster.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ struct Entry {
 /// Pools by name of their GlusterCluster.
 pub(super) struct Registry {
     entries: Mutex<HashMap<String, Entry>>,
+    /// Clusters that their own reconcile has judged since this process began, usable or not.
+    judged: Mutex<HashSet<String>>,
     /// Names our files on the hosts.
     slot: VolumeName,
 }
@@ -31,6 +33,7 @@ impl Registry {
     pub(super) fn new(slot: VolumeName) -> Self {
         Self {
             entries: Mutex::default(),
+            judged: Mutex::default(),
             slot,
         }
     }
@@ -39,6 +42,21 @@ impl Registry {
         self.entries
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn judge(&self, cluster: &str) {
+        self.judged
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(cluster.to_owned());
+    }
+
+    /// False while this process does not know yet whether that cluster can be used: that it is not in here says nothing then.
+    pub(super) fn is_judged(&self, cluster: &str) -> bool {
+        self.judged
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .contains(cluster)
     }
 
     /// The pool of that cluster, made anew where the way to its hosts changed. New credentials are handed to the connections
@@ -50,6 +68,7 @@ impl Registry {
         secret_version: &str,
         credentials: Credentials,
     ) -> Arc<Pool> {
+        self.judge(want.name.as_str());
         let mut entries = self.entries();
         let want = Arc::new(want);
         if let Some(entry) = entries.get_mut(want.name.as_str())
@@ -102,6 +121,7 @@ impl Registry {
 
     /// Forgets a cluster: it is gone, or can't be used as it is.
     pub(super) fn remove(&self, cluster: &str) {
+        self.judge(cluster);
         self.entries().remove(cluster);
     }
 }

@@ -14,9 +14,9 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use tracing::instrument;
 
-use crate::api::GlusterVolume;
 use crate::api::condition::{self, ConditionType, Finding, Reason};
 use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus};
+use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, VolumeStatus, VolumeView};
 use crate::gluster::operation::SetShape;
 use crate::gluster::outcome::Class;
@@ -47,8 +47,7 @@ pub(super) async fn reconcile(
     let timer = Instant::now();
     let work = Work::new(&object, &context);
     let result = match work {
-        Ok(work) if object.metadata.deletion_timestamp.is_some() => work.remove().await,
-        Ok(work) => work.keep().await,
+        Ok(work) => Box::pin(work.run()).await,
         Err(error) => Err(error),
     };
     context.metrics.reconciled(
@@ -98,13 +97,40 @@ impl<'a> Work<'a> {
         })
     }
 
+    async fn run(&self) -> Result<Action, Error> {
+        if self.too_early().await? {
+            return Ok(Action::requeue(Duration::from_millis(500)));
+        }
+        if self.object.metadata.deletion_timestamp.is_some() {
+            self.remove().await
+        } else {
+            self.keep().await
+        }
+    }
+
+    /// True while the cluster is there and its own reconcile has not come to it yet, as right after a start: unknown is not
+    /// absent, so nothing is said of the volume until then.
+    async fn too_early(&self) -> Result<bool, Error> {
+        let name = &self.object.spec.cluster_name;
+        if self.context.pools.is_judged(name) {
+            return Ok(false);
+        }
+        let clusters: Api<GlusterCluster> = Api::all(self.context.client.clone());
+        let found = clusters
+            .get_opt(name)
+            .await
+            .map_err(api("reading the cluster"))?;
+        Ok(found.is_some())
+    }
+
     async fn keep(&self) -> Result<Action, Error> {
         if finalize::ensure(&self.objects, self.object).await? {
             return Ok(Action::await_change());
         }
         let target = match self.target().await? {
             Ok(target) => target,
-            Err(findings) => {
+            Err(mut findings) => {
+                report::say_interval(&mut findings, 30);
                 self.write_status(findings, None).await?;
                 // a change of the cluster or of this object wakes us; namespaces' labels do not
                 return Ok(Action::requeue(Duration::from_secs(30)));
@@ -119,24 +145,29 @@ impl<'a> Work<'a> {
             .missed(&self.uid, converged.failed.is_some() || !ready(&findings));
         if let Some(failure) = &converged.failed {
             report::blame(&mut findings, failure);
-            next = if failure.detail == "unreachable" || failure.class == Class::Busy {
+            let again = if failure.detail == "unreachable" || failure.class == Class::Busy {
                 Duration::from_secs(5)
             } else {
                 backoff(misses)
             };
+            // a node that waits to be admitted does not wait for a backoff
+            next = converged
+                .plan
+                .recheck
+                .map_or(again, |recheck| recheck.min(again));
         }
         self.forgive_first_miss(&mut findings, misses, &mut next);
         if ready(&findings)
             && let Some(wanted) = &target.want.claim
         {
-            let problem = claim::ensure(
+            let problem = Box::pin(claim::ensure(
                 self.context,
                 &self.namespace,
                 wanted,
                 &target.want,
                 &target.cluster,
                 &converged.view,
-            )
+            ))
             .await?;
             if let Some(problem) = problem {
                 findings.retain(|finding| finding.kind != ConditionType::InSync);
@@ -279,7 +310,8 @@ impl<'a> Work<'a> {
         let quota_from = coordinator.filter(|_| limited && safe);
         let clients_from =
             coordinator.filter(|_| safe && decide::needs_clients(want, cluster, view, wish));
-        pool.inspect(&want.volume, &bricks, quota_from, clients_from)
+        let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await
     }
 
@@ -374,7 +406,7 @@ impl<'a> Work<'a> {
                 (Err(failure), Step::SetOptions { each: true, .. })
                     if failure.class == Class::Refused =>
                 {
-                    failed = failed.or(Some(failure))
+                    failed = failed.or(Some(failure));
                 }
                 (Err(failure), _) => return Ok(Some(failure)),
             }

@@ -89,6 +89,9 @@ type Fields<'a> = BTreeMap<&'a str, &'a str>;
 
 /// Lines by section. Sections that we do not know may stand between those that we do.
 fn sections(text: &str) -> Result<BTreeMap<&str, Lines<'_>>, Malformed> {
+    if !text.contains("\n[Misc]\n") {
+        return Err(malformed("it is cut off before its last section"));
+    }
     let mut found: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
     let mut wanted = SECTIONS.iter();
     let mut next = wanted.next();

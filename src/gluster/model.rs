@@ -253,9 +253,9 @@ impl PoolView {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for (name, facts) in self.answered() {
             if facts.state.volume(volume).is_some() {
-                with.push(name)
+                with.push(name);
             } else {
-                without.push(name)
+                without.push(name);
             }
         }
         (with, without)
@@ -269,6 +269,8 @@ pub struct VolumeView {
     pub bricks: BTreeMap<Brick, BrickFacts>,
     /// Limit and use of the volume's root.
     pub quota: QuotaView,
+    /// Whether the crawl of a `quota enable` still runs on a host; `None` when not asked or not found out on each.
+    pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
 }

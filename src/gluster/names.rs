@@ -131,10 +131,12 @@ name!(
 
 name!(
     /// The value of an option. A line break keeps glusterd from starting again, 4096 bytes crash it
-    /// (both measured), and a blank can't be passed on its standard input: so printable ASCII, and short.
+    /// (both measured), and a blank can't be passed on its standard input: so printable ASCII, and short. Nor may it begin
+    /// with `-`: gluster takes its own options anywhere on the line, and as root it wrote the file of a value
+    /// `--log-file=/tmp/x` (measured).
     OptionValue, "option value",
-    "1 to 256 printable ASCII characters without blanks",
-    |text| (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
+    "1 to 256 printable ASCII characters without blanks, the first not '-'",
+    |text| (1..=256).contains(&text.len()) && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_graphic())
 );
 
 name!(
@@ -329,7 +331,7 @@ mod tests {
         ] {
             assert!(bad.parse::<HostPath>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a b", "a\tb", "ä", "a\n", &long] {
+        for bad in ["", "a b", "a\tb", "ä", "a\n", "-1", "--log-file=/x", &long] {
             assert!(bad.parse::<OptionValue>().is_err(), "{bad:?}");
         }
         for bad in ["", "noxlator", "a b.c", "-a.b", "--xml.x", "a.b\n", "a."] {

@@ -26,14 +26,12 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("glusterfs", "glusterfs-client"),
     ("flock", "util-linux"),
     ("mountpoint", "util-linux"),
+    ("pgrep", "procps"),
     ("getfattr", "attr"),
     ("setfattr", "attr"),
     ("stat", "coreutils"),
     ("find", "findutils"),
 ];
-
-/// The directory of [`OWNER_FILE`].
-const OWNER_DIR: &str = "/var/lib/gluster-operator";
 
 /// One program run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +85,9 @@ pub enum Gluster {
     Uuid,
     /// `peer probe`.
     Probe(HostName),
-    /// `volume set all`.
-    PoolSet(BTreeMap<OptionKey, OptionValue>),
+    /// `volume set all`, one option: of several in one command gluster 10.3 sets the first, ignores the others, and says
+    /// `opRet` 0 (tried).
+    PoolSet(OptionKey, OptionValue),
     /// `volume create`, never with `force`.
     Create {
         /// The name.
@@ -112,9 +111,9 @@ pub enum Gluster {
     Delete(VolumeName),
     /// `volume quota … enable`.
     QuotaEnable(VolumeName),
-    /// `volume quota … limit-usage /`, in plain bytes, up to 2^63 - 1. Gluster mounts the volume for it, so it needs a majority
-    /// of the bricks ("Failed to start aux mount"), but no admitted client: `auth.allow` of an address that nobody has,
-    /// `server.allow-insecure off` and `client.bind-insecure off` do not hinder it, nor the enable before it.
+    /// `volume quota … limit-usage /`, in plain bytes, up to 2^63 - 1. Gluster mounts the volume for it, so it needs a
+    /// majority of the bricks ("Failed to start aux mount"), but no admitted client: `auth.allow` of an address that
+    /// nobody has, `server.allow-insecure off` and `client.bind-insecure off` hinder neither it nor the enable before.
     QuotaLimit(VolumeName, Bytes),
     /// `volume quota … remove /`.
     QuotaRemove(VolumeName),
@@ -130,7 +129,7 @@ impl Gluster {
         match self {
             Self::Uuid => Family::SystemUuid,
             Self::Probe(_) => Family::PeerProbe,
-            Self::PoolSet(_) | Self::Set(..) => Family::VolumeSet,
+            Self::PoolSet(..) | Self::Set(..) => Family::VolumeSet,
             Self::Create { .. } => Family::VolumeCreate,
             Self::Reset(..) => Family::VolumeReset,
             Self::Start(_) | Self::StartBricks(_) => Family::VolumeStart,
@@ -152,7 +151,7 @@ impl Gluster {
     /// The name under which writers exclude each other: the volume's, or `pool`.
     pub fn lock(&self) -> &str {
         match self {
-            Self::Uuid | Self::Probe(_) | Self::PoolSet(_) => "pool",
+            Self::Uuid | Self::Probe(_) | Self::PoolSet(..) => "pool",
             Self::Create { volume, .. }
             | Self::Set(volume, _)
             | Self::Reset(volume, _)
@@ -176,10 +175,7 @@ impl Gluster {
         match self {
             Self::Uuid => put(&[&"system::", &"uuid", &"get"]),
             Self::Probe(host) => put(&[&"peer", &"probe", host]),
-            Self::PoolSet(options) => {
-                put(&[&"volume", &"set", &"all"]);
-                options.iter().for_each(|(key, value)| put(&[key, value]));
-            }
+            Self::PoolSet(key, value) => put(&[&"volume", &"set", &"all", key, value]),
             Self::Create {
                 volume,
                 shape,
@@ -190,11 +186,15 @@ impl Gluster {
                     put(&[&"replica", copies]);
                 }
                 put(&[&"transport", &"tcp"]);
-                bricks.iter().for_each(|brick| put(&[brick]));
+                for brick in bricks {
+                    put(&[brick]);
+                }
             }
             Self::Set(volume, options) => {
                 put(&[&"volume", &"set", volume]);
-                options.iter().for_each(|(key, value)| put(&[key, value]));
+                for (key, value) in options {
+                    put(&[key, value]);
+                }
             }
             Self::Reset(volume, key) => put(&[&"volume", &"reset", volume, key]),
             Self::Start(volume) => put(&[&"volume", &"start", volume]),
@@ -246,11 +246,11 @@ pub enum Operation {
     Prerequisites,
     /// One command for glusterd. Answers are classified by [`super::outcome::classify`].
     Gluster(Gluster),
-    /// The state of glusterd: its answer, then the file ([`super::get_state::state`]). Takes no lock of gluster's, 0.06 s.
+    /// The state of glusterd: its answer, then the file ([`super::get_state::state`]). Takes no lock of gluster's: 0.06 s.
     ///
-    /// glusterd (not the CLI) writes the file into [`RUN_DIR`], which must be there ([`Self::Prerequisites`] makes it; it is
-    /// gone after a reboot), and overwrites what is there. It writes one such file at a time, so the file is whole in the
-    /// end; but who reads while another observer has it written may see a part (5 of 2400 reads), and so:
+    /// glusterd (not the CLI) writes the file into [`RUN_DIR`], which must be there ([`Self::Prerequisites`] makes it; a
+    /// reboot takes it away), and overwrites what is there. It writes one such file at a time, so that in the end it is
+    /// whole; but who reads while another observer has the same file written can see a part (5 of 2400 reads).
     State {
         /// A name for the file, one for each observer of a pool, so that two do not overwrite each other's.
         slot: VolumeName,
@@ -263,6 +263,9 @@ pub enum Operation {
     /// xattrs and emptiness of directories that are or will be bricks ([`super::output::brick_facts`]), two
     /// commands each.
     InspectBricks(Vec<HostPath>),
+    /// Whether the crawl that `quota enable` begins on each host still runs there for a volume
+    /// ([`super::output::crawling`]).
+    Crawl(VolumeName),
     /// Makes the directory of a brick and marks it. Fails when the device is not mounted any more.
     MakeBrick {
         /// The mount point below which it is made; it must exist.
@@ -390,6 +393,12 @@ impl Operation {
                     ]
                 })
                 .collect(),
+            // a pattern that does not match the command lines of what runs pgrep
+            Self::Crawl(volume) => vec![tool(&[
+                "pgrep",
+                "-f",
+                &format!("volfile-id client_per_brick/{volume}[.]client[.]"),
+            ])],
             Self::MakeBrick {
                 device,
                 parent,
@@ -453,7 +462,7 @@ impl Operation {
                     ["ln", "-T", &new, OWNER_FILE]
                 };
                 vec![
-                    Command::write(&["mkdir", "-p", "-m", "0755", OWNER_DIR]),
+                    Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
                     Command::write(&["rm", "-f", &new]),
                     Command {
                         stdin: Some(format!("{owner}\n")),
@@ -482,6 +491,7 @@ impl Operation {
             Self::State { .. } => "get-state",
             Self::Survey { .. } => "survey",
             Self::InspectBricks(_) => "inspect bricks",
+            Self::Crawl(_) => "quota crawl",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
             Self::WriteManifest { .. } => "write manifest",

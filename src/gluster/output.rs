@@ -10,7 +10,7 @@ use super::model::DeviceFacts;
 use thiserror::Error;
 
 pub use gluster::{clients, quota, uuid};
-pub use host::{brick_facts, missing_programs, survey};
+pub use host::{brick_facts, crawling, missing_programs, survey};
 
 /// An answer that does not have the form that its command should give.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -198,7 +198,7 @@ fn admit(name: &VolumeName, wish: &Wish, next: &str, clients: Option<&[BrickClie
     };
     let Some(clients) = clients else {
         return waiting(format!(
-            "node {next} waits for the volume: which clients its bricks still have could not be found out"
+            "node {next} waits for the volume: which clients its bricks still have could not be found out for enough bricks"
         ));
     };
     let others: BTreeSet<&String> = clients

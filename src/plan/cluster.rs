@@ -37,6 +37,9 @@ pub struct Membership<'a> {
     pub others: Vec<(&'a HostName, String)>,
 }
 
+/// Uuids that know each other, and the listed hosts among them.
+type Group<'a> = (BTreeSet<&'a Uuid>, Vec<(&'a HostName, &'a HostFacts)>);
+
 fn group(facts: &HostFacts) -> BTreeSet<&Uuid> {
     facts
         .state
@@ -50,7 +53,7 @@ fn group(facts: &HostFacts) -> BTreeSet<&Uuid> {
 /// Sorts the hosts that answered. The pool is the group with most listed hosts; among equal ones that which carries our
 /// owner file, then that of the host listed first. Two equal groups that both have peers or volumes are a conflict.
 pub fn membership<'a>(want: &ValidCluster, pool: &'a PoolView) -> Membership<'a> {
-    let mut groups: Vec<(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for node in &want.nodes {
         let Some((name, facts)) = pool.answered().find(|(name, _)| **name == node.name) else {
             continue;
@@ -69,7 +72,7 @@ pub fn membership<'a>(want: &ValidCluster, pool: &'a PoolView) -> Membership<'a>
         }
     }
     let ours = |facts: &HostFacts| facts.owner.as_deref() == Some(want.owner.as_str());
-    let rank = |(ids, hosts): &(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)| {
+    let rank = |(ids, hosts): &Group<'_>| {
         let owned = hosts.iter().any(|(_, facts)| ours(facts));
         let settled = ids.len() > 1
             || hosts

@@ -20,7 +20,7 @@ pub enum Deletion {
 }
 
 /// A deletion that has to wait.
-pub fn wait(message: String) -> Deletion {
+pub fn wait(message: impl std::fmt::Display) -> Deletion {
     let message = format!("{message}; deletion goes on by itself after that");
     Deletion::Going(Plan::wait(
         Finding::no(ConditionType::Progressing, Reason::DeletionBlocked, message),
@@ -75,10 +75,10 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         .iter()
         .filter_map(|host| pool.facts(host)?.state.volume(&want.volume));
     let Some(volume) = volumes.next() else {
-        return wait("no host can take commands now".into());
+        return wait("no host can take commands now");
     };
     if volumes.any(|other| other.id != volume.id || other.bricks.len() != volume.bricks.len()) {
-        return wait("the hosts do not agree on what the volume is".into());
+        return wait("the hosts do not agree on what the volume is");
     }
     let disconnected = pool.answered().find_map(|(name, facts)| {
         facts
@@ -95,7 +95,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     }
     let bricks = bricks_of(volume);
     if bricks.len() != volume.bricks.len() {
-        return wait("the volume has bricks with names that we would not give".into());
+        return wait("the volume has bricks with names that we would not give");
     }
     if let Err(why) = ownership::for_destruction(&want.mark, &bricks, &view.bricks) {
         return wait(format!(
@@ -103,19 +103,24 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
-    let candidates = place::candidates(want, pool_want);
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
-        .map(|brick| {
-            candidates
-                .iter()
-                .find(|place| place.brick() == *brick)
-                .cloned()
-        })
+        .map(|brick| place::of_brick(want, pool_want, brick))
         .collect();
     let Some(places) = places else {
-        return wait("a brick lies outside of the directories that are this volume's own".into());
+        return wait("a brick lies outside of the directories that are this volume's own");
     };
+    let name = trash_name(want, &places);
+    let moved: Vec<_> = places
+        .iter()
+        .map(|place| {
+            serde_json::json!({
+                "host": place.host.as_str(),
+                "from": place.trash(&name),
+                "to": place.parent.as_str(),
+            })
+        })
+        .collect();
     let manifest = serde_json::json!({
         "version": 1,
         "object": want.object,
@@ -127,20 +132,19 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         "options": volume.options,
         "owner": want.mark.as_str(),
         "deletedAt": situation.now,
-        "restore": "move each directory back to the parent of its brick path, then `gluster volume create` with this name, these bricks in this order, and `force`; set the options, start",
+        "trash": moved,
+        "restore": "move each directory of `trash` on its host back (from, to), then `gluster volume create` with this name, these bricks in this order, and `force`; set the options, start",
     });
     let mut steps = vec![Step::WriteManifest {
         places: places.clone(),
+        name: name.clone(),
         manifest: format!("{manifest:#}\n"),
     }];
     if volume.status == VolumeStatus::Started {
         steps.push(Step::StopVolume(want.volume.clone()));
     }
     steps.push(Step::DeleteVolume(want.volume.clone()));
-    steps.push(Step::TrashBricks {
-        places,
-        name: place::directory_name(want),
-    });
+    steps.push(Step::TrashBricks { places, name });
     let finding = Finding::yes(
         ConditionType::Progressing,
         format!(
@@ -153,6 +157,15 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         findings: vec![finding],
         recheck: None,
     })
+}
+
+/// The name in the trash: that of the directories, which may be older than the object.
+fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
+    places
+        .iter()
+        .filter(|place| place.parent != place.path)
+        .find_map(|place| place.parent.as_str().rsplit('/').next())
+        .map_or_else(|| place::directory_name(want), ToOwned::to_owned)
 }
 
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were.

@@ -1,7 +1,7 @@
 //! Where bricks go.
 
 use crate::gluster::model::{DeviceFacts, PoolView};
-use crate::gluster::names::{HostName, HostPath};
+use crate::gluster::names::{Brick, HostName, HostPath};
 
 use super::step::BrickPlace;
 use super::validate::{ValidCluster, ValidNode, ValidVolume};
@@ -127,6 +127,30 @@ fn candidate(want: &ValidVolume, host: &HostName, device: &HostPath) -> Option<B
         device: device.clone(),
         parent: parent.parse().ok()?,
         path,
+    })
+}
+
+/// The place of a brick that gluster has: one that the spec names, or one in a directory that we placed for a volume of
+/// this name. That directory may be named after an object of before, whose volume was retained and taken back.
+pub fn of_brick(want: &ValidVolume, cluster: &ValidCluster, brick: &Brick) -> Option<BrickPlace> {
+    let device = cluster.device_of(brick)?.clone();
+    if let Some(bricks) = &want.bricks {
+        return bricks.contains(brick).then(|| BrickPlace {
+            host: brick.host.clone(),
+            device,
+            parent: brick.path.clone(),
+            path: brick.path.clone(),
+        });
+    }
+    let parent = brick.path.as_str().strip_suffix("/brick")?;
+    let name = parent.strip_prefix(device.as_str())?.strip_prefix('/')?;
+    let digits = name.strip_prefix(want.volume.as_str())?.strip_prefix('-')?;
+    let ours = digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    Some(BrickPlace {
+        host: brick.host.clone(),
+        parent: parent.parse().ok().filter(|_| ours)?,
+        device,
+        path: brick.path.clone(),
     })
 }
 

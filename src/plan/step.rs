@@ -21,6 +21,19 @@ pub struct BrickPlace {
 }
 
 impl BrickPlace {
+    /// Where its directory lies in the trash of its device; beside it, with `.json` behind, the manifest. Several bricks of one
+    /// device, named by hand, lie side by side there, each with 8 hex of a hash of its path.
+    pub fn trash(&self, name: &str) -> String {
+        use sha2::{Digest, Sha256};
+        let device = &self.device;
+        if self.parent == self.path {
+            let hash = hex::encode(&Sha256::digest(self.path.as_str().as_bytes())[..4]);
+            format!("{device}/.trash/{name}-{hash}")
+        } else {
+            format!("{device}/.trash/{name}")
+        }
+    }
+
     /// As gluster writes it.
     pub fn brick(&self) -> Brick {
         Brick {
@@ -123,6 +136,8 @@ pub enum Step {
     WriteManifest {
         /// Where.
         places: Vec<BrickPlace>,
+        /// The name in the trash.
+        name: String,
         /// JSON.
         manifest: String,
     },

@@ -150,7 +150,7 @@ pub fn cluster(
             match device.path.parse::<HostPath>() {
                 Ok(path) => devices.push(path),
                 Err(error) => {
-                    problems.push(Invalid::spec(field(&format!("devices[{at}].path")), error))
+                    problems.push(Invalid::spec(field(&format!("devices[{at}].path")), error));
                 }
             }
         }

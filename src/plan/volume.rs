@@ -18,12 +18,21 @@ use super::step::{BrickPlace, Step};
 use super::validate::{Access, ValidCluster, ValidVolume};
 use super::{Plan, cluster};
 
-/// Options that close the ways past `auth.allow`. They are set before the first start only: toggled on a running volume
-/// they break mounts and quotad (measured).
-const CLOSED: &[(&str, &str)] = &[
-    ("server.allow-insecure", "off"),
-    ("client.bind-insecure", "off"),
-];
+/// Makes clients come from privileged ports. It is set before the first start only: toggled on a running volume it breaks
+/// mounts and quotad (measured).
+const PRIVILEGED: (&str, &str) = ("client.bind-insecure", "off");
+/// Makes bricks refuse all others: without it any unprivileged process reads every file past `auth.allow`. Clients that are
+/// [`PRIVILEGED`] do not notice when it changes (measured).
+const CLOSED: &str = "server.allow-insecure";
+
+/// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
+const CRAWL: Duration = Duration::from_secs(1);
+
+/// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
+pub fn is_open(volume: &Volume) -> bool {
+    let is_off = |key: &str| volume.options.get(key).map(String::as_str) == Some("off");
+    is_off(PRIVILEGED.0) && !is_off(CLOSED)
+}
 
 /// All that a plan for a volume is made from.
 #[derive(Debug, Clone, Copy)]
@@ -214,13 +223,15 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     for place in &places {
         let brick = place.brick();
         match view.bricks.get(&brick) {
-            Some(BrickFacts::Missing) => {}
-            Some(BrickFacts::Present {
-                foreign_mark: false,
-                owner: None,
-                volume_id: None,
-                empty: true,
-            }) => {}
+            Some(
+                BrickFacts::Missing
+                | BrickFacts::Present {
+                    foreign_mark: false,
+                    owner: None,
+                    volume_id: None,
+                    empty: true,
+                },
+            ) => {}
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
@@ -316,7 +327,11 @@ fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
 /// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
 fn first_options(want: &ValidVolume) -> Vec<Step> {
     let mut base = base_options(want);
-    base.extend(pairs(CLOSED));
+    base.extend(pairs(&[PRIVILEGED]));
+    // quota's crawl is a client that is not privileged: where it comes later, this does too
+    if want.capacity.is_none() {
+        base.extend(pairs(&[(CLOSED, "off")]));
+    }
     if want.access == Access::OneWriter {
         base.extend(pairs(&[(attach::ALLOW, attach::NOBODY)]));
     }
@@ -409,10 +424,10 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(options_steps(want, volume));
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()))
+            steps.push(Step::StartVolume(want.volume.clone()));
         }
         VolumeStatus::Started if !offline(want, pool).is_empty() => {
-            steps.push(Step::StartBricks(want.volume.clone()))
+            steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
     }
@@ -420,42 +435,51 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     let quota = quota_steps(want, volume, view);
     steps.extend(quota.steps);
     let quota_problem = quota.findings.first().cloned();
-    if steps.is_empty() && want.access == Access::OneWriter {
-        let attach = match disagree(want, pool) {
-            None => attach::plan(
-                &want.volume,
-                volume,
-                situation.wish,
-                view.clients.as_deref(),
-            ),
-            Some(why) => attach::waiting(why),
-        };
-        findings.extend(attach.findings.clone());
-        steps = attach.steps;
-        if !steps.is_empty() || attach.recheck.is_some() {
-            findings.extend(health(want, volume, pool));
-            if !findings
-                .iter()
-                .any(|finding| finding.kind == ConditionType::Progressing)
-            {
-                findings.push(in_sync(&steps, quota_problem));
-            } else {
-                findings.push(in_sync(&[], quota_problem));
-            }
-            return Plan {
-                steps,
-                findings,
-                recheck: attach.recheck,
-            };
+    let recheck = quota.recheck;
+    // who may write comes first, and alone: a brick that does not start, or an option that gluster refuses, must not
+    // keep a database from moving to a living node
+    let attach = match volume.status {
+        VolumeStatus::Started if want.access == Access::OneWriter => {
+            attach(want, volume, situation)
         }
+        _ => Plan::default(),
+    };
+    if !attach.steps.is_empty() {
+        steps = attach.steps;
     }
+    findings.extend(attach.findings);
     findings.extend(health(want, volume, pool));
     findings.push(in_sync(&steps, quota_problem));
     Plan {
         steps,
         findings,
-        recheck: None,
+        recheck: attach.recheck.or(recheck),
     }
+}
+
+fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
+    let Situation {
+        pool, view, wish, ..
+    } = situation;
+    if let Some(why) = disagree(want, pool) {
+        return attach::waiting(why);
+    }
+    // whoever is not heard of may still be written to; enough bricks must be heard that the rest is no quorum
+    let heard = view.clients.as_ref().filter(|clients| {
+        let heard = |(brick, online): &(Brick, Option<bool>)| {
+            *online == Some(false)
+                || clients
+                    .iter()
+                    .any(|one| one.host == brick.host.as_str() && one.path == brick.path.as_str())
+        };
+        let bricks = online(want, pool);
+        let size = want.set_size() as usize;
+        !bricks.is_empty()
+            && bricks
+                .chunks(size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+    });
+    attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
 
 /// A fence holds only where every host has it: each brick is told by its own glusterd.
@@ -542,13 +566,32 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
     let enabled = volume.quota_enabled();
     match (want.capacity, enabled, &view.quota) {
         (Some(capacity), false, _) => {
-            plan.steps = vec![
-                Step::EnableQuota(name.clone()),
-                Step::LimitUsage(name, capacity),
-            ]
+            // a refused crawl hangs for ever, counts nothing, and its process keeps glusterd's port: glusterd can't be
+            // started again on that host (measured)
+            if volume
+                .options
+                .get(CLOSED)
+                .is_some_and(|value| value == "off")
+            {
+                plan.steps.push(set_closed(want, "on"));
+            }
+            plan.steps.push(Step::EnableQuota(name.clone()));
+            plan.steps.push(Step::LimitUsage(name, capacity));
         }
+        (_, true, _) if is_open(volume) && view.crawling == Some(false) => {
+            plan.steps = vec![set_closed(want, "off")]
+        }
+        (_, true, _) if is_open(volume) && volume.status == VolumeStatus::Started => {
+            plan.recheck = Some(CRAWL);
+            plan.findings.push(Finding::no(
+                ConditionType::InSync,
+                Reason::Working,
+                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
+            ));
+        }
+        (None, false, _) if is_open(volume) => plan.steps = vec![set_closed(want, "off")],
         (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
-            plan.steps = vec![Step::LimitUsage(name, capacity)]
+            plan.steps = vec![Step::LimitUsage(name, capacity)];
         }
         (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
             if capacity < limit.hard_limit && capacity < limit.used {
@@ -563,15 +606,25 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
         }
         (None, true, QuotaView::Limit(_)) => plan.steps = vec![Step::RemoveLimit(name)],
         (Some(_), true, QuotaView::Unknown) if volume.status == VolumeStatus::Started => {
+            // right after a limit was set its daemon may not answer yet, and any other transaction is in the way
+            plan.recheck = Some(Duration::from_secs(3));
             plan.findings.push(Finding::unknown(
                 ConditionType::InSync,
                 Reason::Unknown,
                 format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
-            ))
+            ));
         }
         (Some(_), true, _) | (None, ..) => {}
     }
     plan
+}
+
+fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
+    Step::SetOptions {
+        volume: want.volume.clone(),
+        options: pairs(&[(CLOSED, value)]),
+        each: false,
+    }
 }
 
 fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {

@@ -71,7 +71,19 @@ impl Pool {
             }
             Step::ReleaseHost { host } => self.plain(step, &host, Operation::ReleaseHost).await,
             Step::ProbePeer { host } => gluster(Gluster::Probe(host)).await,
-            Step::SetPoolOptions(options) => gluster(Gluster::PoolSet(options)).await,
+            Step::SetPoolOptions(options) => {
+                let mut result = Ok(());
+                for (key, value) in options {
+                    let one = gluster(Gluster::PoolSet(key, value)).await;
+                    // a refused one is no reason to leave out the others; anything else meets them, too
+                    let stop = matches!(&one, Err(failure) if failure.class != Class::Refused);
+                    result = result.and(one);
+                    if stop {
+                        break;
+                    }
+                }
+                result
+            }
             Step::MakeBricks { places, mark } => {
                 let make = |place: BrickPlace| {
                     let BrickPlace {
@@ -156,21 +168,18 @@ impl Pool {
                 Some(option) => gluster(Gluster::Set(volume, [option].into())).await,
                 None => Ok(()),
             },
-            Step::WriteManifest { places, manifest } => {
+            Step::WriteManifest {
+                places,
+                name,
+                manifest,
+            } => {
                 let mut operations = Vec::new();
-                for BrickPlace {
-                    host,
-                    device,
-                    parent,
-                    ..
-                } in places
-                {
-                    let name = parent.as_str().rsplit('/').next().unwrap_or_default();
-                    if let Ok(file) = format!("{device}/.trash/{name}.json").parse() {
+                for place in places {
+                    if let Ok(file) = format!("{}.json", place.trash(&name)).parse() {
                         operations.push((
-                            host,
+                            place.host,
                             Operation::WriteManifest {
-                                device,
+                                device: place.device,
                                 file,
                                 manifest: manifest.clone(),
                             },
@@ -183,26 +192,13 @@ impl Pool {
             Step::DeleteVolume(volume) => gluster(Gluster::Delete(volume)).await,
             Step::TrashBricks { places, name } => {
                 let mut operations = Vec::new();
-                for BrickPlace {
-                    host,
-                    device,
-                    parent,
-                    path,
-                } in places
-                {
-                    // several bricks of one device, named by hand, lie side by side in the trash
-                    let last = path.as_str().rsplit('/').next().unwrap_or_default();
-                    let target = if parent == path {
-                        format!("{device}/.trash/{name}-{last}")
-                    } else {
-                        format!("{device}/.trash/{name}")
-                    };
-                    if let Ok(trash) = target.parse() {
+                for place in places {
+                    if let Ok(trash) = place.trash(&name).parse() {
                         operations.push((
-                            host,
+                            place.host,
                             Operation::TrashBrick {
-                                device,
-                                parent,
+                                device: place.device,
+                                parent: place.parent,
                                 trash,
                             },
                         ));

@@ -1,6 +1,6 @@
 //! Looking: one lock-free `get-state` a host, whatever the number of volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,7 +102,14 @@ impl Pool {
         bricks: &[Brick],
         quota_from: Option<&HostName>,
         clients_from: Option<&HostName>,
+        crawl: bool,
     ) -> VolumeView {
+        let crawling = async {
+            match crawl {
+                true => self.crawling(volume, bricks).await,
+                false => None,
+            }
+        };
         let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();
         for brick in bricks {
             by_host
@@ -124,20 +131,41 @@ impl Pool {
                 None => QuotaView::Unknown,
             }
         };
-        let ((bricks, quota), clients) = join(join(bricks, quota), async {
-            match clients_from {
-                Some(name) => {
-                    output::clients(&self.ask(name, Gluster::Clients(volume.clone())).await?).ok()
-                }
-                None => None,
-            }
-        })
+        let ((bricks, quota), (clients, crawling)) = join(
+            join(bricks, quota),
+            join(
+                async {
+                    match clients_from {
+                        Some(name) => output::clients(
+                            &self.ask(name, Gluster::Clients(volume.clone())).await?,
+                        )
+                        .ok(),
+                        None => None,
+                    }
+                },
+                crawling,
+            ),
+        )
         .await;
         VolumeView {
             bricks: bricks.into_iter().flatten().collect(),
             quota,
+            crawling,
             clients,
         }
+    }
+
+    /// Whether the crawl of a `quota enable` still runs on a host of these bricks; `None` when one of them did not say.
+    async fn crawling(&self, volume: &VolumeName, bricks: &[Brick]) -> Option<bool> {
+        let hosts: BTreeSet<&HostName> = bricks.iter().map(|brick| &brick.host).collect();
+        let answers = join_all(hosts.into_iter().map(|name| async move {
+            let host = self.hosts.get(name)?;
+            let outputs = host.perform(&Operation::Crawl(volume.clone())).await.ok()?;
+            output::crawling(&outputs)
+        }))
+        .await;
+        let known: Option<Vec<bool>> = answers.into_iter().collect();
+        known.map(|all| all.into_iter().any(|one| one))
     }
 
     async fn ask(

@@ -3,5 +3,6 @@
 
 pub mod gluster_lab;
 pub mod kube_lab;
+pub mod operator_lab;
 
 pub use gluster_lab::LabNames;

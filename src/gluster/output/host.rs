@@ -111,6 +111,16 @@ fn device(place: &Output, system: &Output) -> DeviceFacts {
     read().unwrap_or_else(DeviceFacts::Unknown)
 }
 
+/// `Operation::Crawl`: `None` when it could not be found out.
+pub fn crawling(outputs: &[Output]) -> Option<bool> {
+    let [output] = outputs else { return None };
+    match output.exit {
+        Some(0) => Some(true),
+        Some(1) if output.stdout.is_empty() && output.stderr.is_empty() => Some(false),
+        _ => None,
+    }
+}
+
 /// `Operation::InspectBricks`: one entry for each path.
 pub fn brick_facts(outputs: &[Output], paths: &[HostPath]) -> Vec<BrickFacts> {
     paths

@@ -1,0 +1,476 @@
+//! Edits and deletions of things that are in use: what is declared later takes effect, what others did stays, and data
+//! is where it was.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::operator_lab::{
+    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, world,
+};
+
+const SOON: Duration = Duration::from_secs(45);
+const OWNER_FILE: &str = "/var/lib/gluster-operator/owner";
+
+#[test]
+fn day_two() {
+    let Some(guard) = world() else { return };
+    let Some(world) = guard.as_ref() else { return };
+    world.scene(
+        "the capacity of a volume with data goes up and down, and away",
+        || capacity(world),
+    );
+    world.scene("a limit that comes later counts what is there", || {
+        late_limit(world)
+    });
+    world.scene("options come, change and go; those of others stay", || {
+        options(world)
+    });
+    world.scene(
+        "Retain leaves the volume, and an object of the same name gets it back",
+        || retain(world),
+    );
+    world.scene(
+        "Delete puts the volume into the trash, from which it comes back",
+        || trash(world),
+    );
+    world.scene(
+        "a volume that was retained and taken back can be deleted",
+        || retain_then_delete(world),
+    );
+    world.scene(
+        "a cluster goes after its volumes, and takes its owner files along",
+        || cluster_goes(world),
+    );
+    world.curtain();
+}
+
+/// A volume mounted on the client, unmounted when the value is dropped.
+struct Mount<'a> {
+    world: &'a World,
+    at: String,
+}
+
+impl<'a> Mount<'a> {
+    fn of(world: &'a World, volume: &str) -> Self {
+        let at = format!("/mnt/{volume}");
+        world.hosts.run("client1", &["mkdir", "-p", &at]);
+        world.hosts.run(
+            "client1",
+            &["mount", "-t", "glusterfs", &format!("node1:/{volume}"), &at],
+        );
+        Self { world, at }
+    }
+
+    fn sh(&self, line: &str) -> String {
+        self.world
+            .hosts
+            .shell("client1", &format!("cd {} && {line}", self.at))
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        self.world.hosts.sh("client1", &["umount", "-l", &self.at]);
+    }
+}
+
+fn limit(world: &World, volume: &str) -> String {
+    let output = world.hosts.sh(
+        "node1",
+        &[
+            "gluster",
+            "--mode=script",
+            "volume",
+            "quota",
+            volume,
+            "list",
+            "/",
+        ],
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = text.lines().last().unwrap_or_default();
+    last.split_whitespace()
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn edit(world: &World, name: &str, spec: &Value) {
+    world.patch(&format!("{VOLUMES}/{name}"), &json!({"spec": spec}));
+}
+
+fn ready(world: &World, name: &str) -> Value {
+    world.wait_volume(name, SOON, "is as declared", as_declared)
+}
+
+fn capacity(world: &World) {
+    world.ready_volume("size", &json!({"capacity": "64Mi"}));
+    assert_eq!(limit(world, "shop_size"), "64.0MB");
+    let mount = Mount::of(world, "shop_size");
+    let size = mount.sh("df -B1 --output=size . | tail -1");
+    assert_eq!(
+        size.trim(),
+        (64 << 20).to_string(),
+        "the client sees the capacity"
+    );
+    mount.sh("dd if=/dev/urandom of=data bs=1M count=40 conv=fsync 2>&1; sync");
+    let sum = mount.sh("sha256sum data");
+    // quota counts a moment later
+    let used = |object: &Value| text(&object["status"]["quota"]["used"]).to_owned();
+    world.wait_volume("size", SOON, "counts what is used", |object| {
+        !matches!(used(object).as_str(), "" | "0")
+    });
+
+    edit(world, "size", &json!({"capacity": "128Mi"}));
+    ready(world, "size");
+    assert_eq!(limit(world, "shop_size"), "128.0MB");
+    edit(world, "size", &json!({"capacity": "48Mi"}));
+    ready(world, "size");
+    assert_eq!(limit(world, "shop_size"), "48.0MB");
+
+    edit(world, "size", &json!({"capacity": "20Mi"}));
+    let object = world.wait_volume(
+        "size",
+        SOON,
+        "says that it is less than what is used",
+        |object| {
+            is_false(
+                object,
+                "InSync",
+                "CapacityBelowUsage",
+                &["20Mi", "48Mi", "tried again every"],
+            ) && condition(object, "Ready").0 == "True"
+        },
+    );
+    say(&format!("       {}", condition(&object, "InSync").2));
+    world.wait_event("size", &["CapacityBelowUsage"]);
+    assert_eq!(limit(world, "shop_size"), "48.0MB");
+    // room is made: the wish is fulfilled
+    mount.sh("truncate -s 8M data && sync");
+    ready(world, "size");
+    assert_eq!(limit(world, "shop_size"), "20.0MB");
+    assert!(!sum.is_empty());
+
+    edit(world, "size", &json!({"capacity": null}));
+    let object = ready(world, "size");
+    assert!(
+        !matches!(limit(world, "shop_size").as_str(), "20.0MB"),
+        "{object}"
+    );
+    mount.sh("dd if=/dev/zero of=more bs=1M count=60 conv=fsync 2>&1");
+    for host in POOL {
+        let brick = world.on_device(host, "shop_size-").remove(0);
+        let size = std::fs::metadata(world.path(host, &format!("{DEVICE}/{brick}/brick/more")))
+            .unwrap()
+            .len();
+        assert_eq!(size, 60 << 20, "{host}");
+    }
+    drop(mount);
+    world.delete(&format!("{VOLUMES}/size"));
+}
+
+/// A volume that had no limit gets one: what was there before counts, and nothing of quota's crawl is left.
+fn late_limit(world: &World) {
+    world.ready_volume("late-limit", &json!({}));
+    let mount = Mount::of(world, "shop_late-limit");
+    let sum = mount
+        .sh("dd if=/dev/urandom of=old bs=1M count=30 conv=fsync 2>/dev/null && sha256sum old");
+    edit(world, "late-limit", &json!({"capacity": "40Mi"}));
+    ready(world, "late-limit");
+    assert_eq!(limit(world, "shop_late-limit"), "40.0MB");
+    let info = world.gluster("node1", &["volume", "info", "shop_late-limit"]);
+    assert!(
+        info.contains("server.allow-insecure: off") && info.contains("client.bind-insecure: off"),
+        "{info}"
+    );
+    world.wait_volume(
+        "late-limit",
+        SOON,
+        "counts what was there before",
+        |object| text(&object["status"]["quota"]["used"]) == "30Mi",
+    );
+    let refused = mount.sh("dd if=/dev/zero of=new bs=1M count=30 conv=fsync 2>&1 || true");
+    assert!(refused.contains("quota exceeded"), "{refused}");
+    assert_eq!(
+        mount.sh("sha256sum old"),
+        sum,
+        "the mount of before goes on"
+    );
+    no_crawl_is_left(world);
+    drop(mount);
+    world.delete(&format!("{VOLUMES}/late-limit"));
+}
+
+/// A crawl that hangs keeps glusterd's port, so that it can't be started again.
+fn no_crawl_is_left(world: &World) {
+    for host in POOL {
+        let crawls = world
+            .hosts
+            .sh(host, &["pgrep", "-af", "volfile-id client_per_brick/"]);
+        assert_eq!(String::from_utf8_lossy(&crawls.stdout), "", "{host}");
+        world.lab(&["service", host, "glusterd", "restart"]);
+    }
+    world.wait_cluster("prod", SOON, "is as declared", |object| {
+        as_declared(object) && condition(object, "PeersConnected").0 == "True"
+    });
+}
+
+fn options(world: &World) {
+    world.ready_volume(
+        "opts",
+        &json!({"options": {"performance.cache-size": "64MB", "network.ping-timeout": "20"}}),
+    );
+    let info = || world.gluster("node1", &["volume", "info", "shop_opts"]);
+    // somebody else's
+    world.gluster(
+        "node1",
+        &[
+            "volume",
+            "set",
+            "shop_opts",
+            "performance.io-thread-count",
+            "24",
+        ],
+    );
+    edit(
+        world,
+        "opts",
+        &json!({"options": {"performance.cache-size": "96MB", "cluster.lookup-optimize": "off", "network.ping-timeout": null}}),
+    );
+    let object = ready(world, "opts");
+    let text = info();
+    for line in [
+        "performance.cache-size: 96MB",
+        "cluster.lookup-optimize: off",
+        "performance.io-thread-count: 24",
+        "user.gluster-operator.owner: v1:",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(
+        !text.contains("network.ping-timeout"),
+        "it was reset: {text}"
+    );
+    assert_eq!(
+        object["status"]["ownedOptions"],
+        json!(["cluster.lookup-optimize", "performance.cache-size"])
+    );
+    // by hand against what is declared
+    world.gluster(
+        "node1",
+        &["volume", "reset", "shop_opts", "performance.cache-size"],
+    );
+    let begin = std::time::Instant::now();
+    while !info().contains("performance.cache-size: 96MB") {
+        assert!(begin.elapsed() < SOON, "a declared option comes back");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    edit(world, "opts", &json!({"options": null}));
+    ready(world, "opts");
+    let text = info();
+    assert!(
+        !text.contains("cache-size")
+            && !text.contains("lookup-optimize")
+            && text.contains("performance.io-thread-count: 24"),
+        "{text}"
+    );
+    world.delete(&format!("{VOLUMES}/opts"));
+}
+
+fn retain(world: &World) {
+    let first = world.ready_volume("kept", &json!({"capacity": "64Mi"}));
+    let id = first["status"]["volumeId"].clone();
+    let mount = Mount::of(world, "shop_kept");
+    let sum = mount
+        .sh("dd if=/dev/urandom of=data bs=1M count=5 conv=fsync 2>/dev/null && sha256sum data");
+    world.delete(&format!("{VOLUMES}/kept"));
+    world.wait_gone(&format!("{VOLUMES}/kept"), SOON);
+    let info = world.gluster("node1", &["volume", "info", "shop_kept"]);
+    assert!(
+        info.contains("Status: Started") && info.contains("user.gluster-operator.owner: v1:"),
+        "{info}"
+    );
+    assert_eq!(
+        mount.sh("sha256sum data"),
+        sum,
+        "pods that are left over go on"
+    );
+
+    let again = world.ready_volume("kept", &json!({"capacity": "64Mi"}));
+    assert_ne!(again["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_eq!(again["status"]["volumeId"], id, "the same volume");
+    assert_eq!(condition(&again, "Owned").0, "True");
+    assert_eq!(mount.sh("sha256sum data"), sum);
+    let info = world.gluster("node1", &["volume", "info", "shop_kept"]);
+    assert!(
+        info.contains(text(&again["metadata"]["uid"])),
+        "marked again: {info}"
+    );
+}
+
+/// `kept` by now lies in directories that are named after an object of before.
+fn retain_then_delete(world: &World) {
+    let before = POOL.map(|host| world.on_device(host, "shop_kept"));
+    edit(world, "kept", &json!({"deletionPolicy": "Delete"}));
+    world.delete(&format!("{VOLUMES}/kept"));
+    world.wait_gone(&format!("{VOLUMES}/kept"), SOON);
+    assert!(
+        !world
+            .gluster("node1", &["volume", "list"])
+            .lines()
+            .any(|line| line == "shop_kept")
+    );
+    for (host, before) in POOL.into_iter().zip(before) {
+        let after = world.on_device(host, "shop_kept");
+        let wanted = before
+            .iter()
+            .flat_map(|name| [format!(".trash/{name}"), format!(".trash/{name}.json")])
+            .collect::<Vec<_>>();
+        assert_eq!(after, wanted, "{host}");
+    }
+}
+
+fn trash(world: &World) {
+    world.ready_volume("gone", &json!({"capacity": "64Mi", "deletionPolicy": "Delete", "options": {"performance.cache-size": "64MB"}}));
+    let mount = Mount::of(world, "shop_gone");
+    let sum = mount.sh("mkdir -p a/b && dd if=/dev/urandom of=a/b/data bs=1M count=5 conv=fsync 2>/dev/null && sha256sum a/b/data");
+    drop(mount);
+    world.delete(&format!("{VOLUMES}/gone"));
+    world.wait_gone(&format!("{VOLUMES}/gone"), SOON);
+    assert!(
+        !world
+            .gluster("node1", &["volume", "list"])
+            .lines()
+            .any(|line| line == "shop_gone")
+    );
+    let mut manifests = Vec::new();
+    for host in POOL {
+        let list = world.on_device(host, "shop_gone");
+        assert!(
+            list.len() == 2
+                && list.iter().all(|name| name.starts_with(".trash/"))
+                && list[1] == format!("{}.json", list[0]),
+            "{host}: {list:?}"
+        );
+        manifests.push(
+            std::fs::read_to_string(world.path(host, &format!("{DEVICE}/{}", list[1]))).unwrap(),
+        );
+    }
+    assert!(manifests.iter().all(|one| *one == manifests[0]));
+    let manifest: Value = serde_json::from_str(&manifests[0]).unwrap();
+    say(&format!("       {}", text(&manifest["restore"])));
+
+    // by hand, with nothing but the manifest
+    let bricks: Vec<&str> = manifest["bricks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(text)
+        .collect();
+    for brick in &bricks {
+        let (host, path) = brick.split_once(':').unwrap();
+        let parent = path.rsplit_once('/').unwrap().0;
+        let name = parent.rsplit_once('/').unwrap().1;
+        world.hosts.run(
+            host,
+            &["mv", "-T", &format!("{DEVICE}/.trash/{name}"), parent],
+        );
+    }
+    let (name, copies) = (text(&manifest["volume"]), manifest["replica"].to_string());
+    let mut create = vec!["volume", "create", name, "replica", &copies];
+    create.extend(&bricks);
+    create.push("force");
+    world.gluster("node1", &create);
+    for (key, value) in manifest["options"].as_object().unwrap() {
+        if !key.starts_with("features.") {
+            world.gluster("node1", &["volume", "set", name, key, text(value)]);
+        }
+    }
+    world.gluster("node1", &["volume", "start", name]);
+    let mount = Mount::of(world, "shop_gone");
+    assert_eq!(mount.sh("sha256sum a/b/data"), sum, "the data is back");
+    drop(mount);
+    // and an object of that name gets it back, quota and all
+    world.ready_volume("gone", &json!({"capacity": "64Mi"}));
+    assert_eq!(limit(world, "shop_gone"), "64.0MB");
+}
+
+fn cluster_goes(world: &World) {
+    let spec = world.cluster_spec(&["node4", "node5"]);
+    world.post(CLUSTERS, &json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "metadata": {"name": "leaving"}, "spec": spec}));
+    for (name, policy) in [("last", "Retain"), ("late", "Delete")] {
+        let mut wanted = super::support::operator_lab::volume(
+            name,
+            &json!({"layout": {"distribute": 1}, "deletionPolicy": policy}),
+        );
+        wanted["spec"]["clusterName"] = json!("leaving");
+        world.post(VOLUMES, &wanted);
+        ready(world, name);
+    }
+    world.delete(&format!("{CLUSTERS}/leaving"));
+    world.wait_cluster("leaving", SOON, "waits for its volumes", |object| {
+        is_false(
+            object,
+            "InSync",
+            "DeletionBlocked",
+            &["2 GlusterVolumes", "shop/last", "shop/late"],
+        )
+    });
+    world.wait_event("leaving", &["DeletionBlocked", "shop/last"]);
+    for host in ["node4", "node5"] {
+        assert!(world.path(host, OWNER_FILE).exists());
+    }
+    for name in ["last", "late"] {
+        world.delete(&format!("{VOLUMES}/{name}"));
+        world.wait_gone(&format!("{VOLUMES}/{name}"), SOON);
+    }
+    world.wait_gone(&format!("{CLUSTERS}/leaving"), SOON);
+    for host in ["node4", "node5"] {
+        assert!(!world.path(host, OWNER_FILE).exists(), "{host}");
+        let list = world.gluster(host, &["volume", "list"]);
+        assert_eq!(
+            list.trim(),
+            "shop_last",
+            "{host}: retained, and the other deleted"
+        );
+        assert_eq!(
+            world
+                .gluster(host, &["pool", "list"])
+                .matches("Connected")
+                .count(),
+            2,
+            "nothing is detached"
+        );
+    }
+
+    // an object whose cluster is gone for good: made while it was there, and kept from being reconciled by its absence
+    let mut orphan =
+        super::support::operator_lab::volume("orphan", &json!({"layout": {"distribute": 1}}));
+    orphan["spec"]["clusterName"] = json!("leaving");
+    world.post(VOLUMES, &orphan);
+    world.wait_volume("orphan", SOON, "has no cluster", |object| {
+        is_false(object, "Ready", "ClusterNotFound", &["leaving"])
+    });
+    world.delete(&format!("{VOLUMES}/orphan"));
+    world.wait_gone(&format!("{VOLUMES}/orphan"), SOON);
+    orphan["spec"]["deletionPolicy"] = json!("Delete");
+    world.post(VOLUMES, &orphan);
+    world.wait_volume("orphan", SOON, "has no cluster", |object| {
+        is_false(object, "Ready", "ClusterNotFound", &["leaving"])
+    });
+    world.delete(&format!("{VOLUMES}/orphan"));
+    world.wait_volume("orphan", SOON, "waits", |object| {
+        is_false(
+            object,
+            "Progressing",
+            "DeletionBlocked",
+            &["spec.deletionPolicy to Retain"],
+        )
+    });
+    edit(world, "orphan", &json!({"deletionPolicy": "Retain"}));
+    world.wait_gone(&format!("{VOLUMES}/orphan"), SOON);
+    world.gluster("node4", &["volume", "stop", "shop_last"]);
+    world.gluster("node4", &["volume", "delete", "shop_last"]);
+    world.gluster("node4", &["peer", "detach", "node5"]);
+}

@@ -1,0 +1,715 @@
+//! Faults: each is a false condition that says what is wrong, an event, and nothing half made; and each is over by itself
+//! once what is wrong is mended.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::operator_lab::{
+    CLUSTERS, DEVICE, POOL, SECRETS, VOLUMES, World, as_declared, condition, is_false, say, text,
+    volume, world,
+};
+
+const SOON: Duration = Duration::from_secs(45);
+const OWNER_FILE: &str = "/var/lib/gluster-operator/owner";
+
+fn cluster(name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "metadata": {"name": name}, "spec": spec})
+}
+
+#[test]
+fn faults_are_told_and_mended() {
+    let Some(guard) = world() else { return };
+    let Some(world) = guard.as_ref() else { return };
+    world.ready_volume("steady", &json!({"capacity": "16Mi"}));
+    world.scene(
+        "a host that can't be reached, trusted or entered stops the setting up of a pool",
+        || set_up_faults(world),
+    );
+    world.scene(
+        "two owners: ManagedElsewhere, and takeOver hands the pool over",
+        || owners(world),
+    );
+    world.scene(
+        "a device that is missing or on the root file system gets no brick",
+        || devices(world),
+    );
+    world.scene(
+        "a foreign volume, a bad option, a lock that somebody holds",
+        || volume_faults(world),
+    );
+    world.scene("a host of another pool", || other_pool(world));
+    world.scene(
+        "an owner file of another operator appears in a pool at work",
+        || owner_appears(world),
+    );
+    world.scene("a device that is unmounted under running bricks", || {
+        unmounted(world)
+    });
+    world.scene("a second controller stands by", || standby(world));
+    world.scene("a glusterd that hangs", || hung(world));
+    world.scene("a host that is killed", || down(world, "kill", "node3"));
+    world.scene("glusterd is told to notice silence", || {
+        ping_timeout(world, 10)
+    });
+    world.scene(
+        "a host that falls silent, noticed by glusterd after 10 s",
+        || down(world, "poweroff", "node2"),
+    );
+    world.scene(
+        "glusterd is told not to notice silence, as Debian ships it",
+        || ping_timeout(world, 0),
+    );
+    world.scene(
+        "a host that falls silent, never noticed by glusterd",
+        || silent_for_ever(world),
+    );
+    world.delete(&format!("{VOLUMES}/steady"));
+    world.curtain();
+}
+
+/// All at once, since none of them may touch its hosts.
+fn set_up_faults(world: &World) {
+    let with = |address: &str, secret: &str| {
+        let mut spec = world.cluster_spec(&["node4"]);
+        spec["access"]["ssh"]["secretRef"]["name"] = json!(secret);
+        spec["nodes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "other", "address": address}));
+        spec
+    };
+    let alone = |secret: &str| {
+        let mut spec = world.cluster_spec(&["node4"]);
+        spec["access"]["ssh"]["secretRef"]["name"] = json!(secret);
+        spec
+    };
+    let net = world.names.net.clone();
+    // one host under two addresses
+    world.hosts.run(
+        "node4",
+        &["ip", "addr", "add", &format!("{net}.44/24"), "dev", "eth0"],
+    );
+    let key4 = world.known_host("node4");
+    let twin = key4.replacen(&world.hosts.address("node4"), &format!("{net}.44"), 1);
+    world.secret("twin", &world.key(), &format!("{key4}{twin}"));
+    let other_key = world.known_host("node5").replacen(
+        &world.hosts.address("node5"),
+        &world.hosts.address("node4"),
+        1,
+    );
+    world.secret("wrong-host-key", &world.key(), &other_key);
+    world.secret("revoked", &world.key(), &format!("{key4}@revoked {key4}"));
+    let stranger = world.names.dir.join("stranger");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&stranger)
+        .status();
+    assert!(made.unwrap().success());
+    world.secret(
+        "wrong-key",
+        &std::fs::read_to_string(&stranger).unwrap(),
+        &key4,
+    );
+    let dead = format!("{net}.250");
+    let cases = [
+        (
+            "unresolved",
+            with("nowhere.invalid", "gluster-ssh"),
+            "HostUnreachable",
+            vec!["other", "nowhere.invalid"],
+        ),
+        (
+            "dead",
+            with(&dead, "gluster-ssh"),
+            "HostUnreachable",
+            vec!["other", dead.as_str()],
+        ),
+        (
+            "twins",
+            with(&format!("{net}.44"), "twin"),
+            "IdentityConflict",
+            vec!["node4 and other are the same host"],
+        ),
+        (
+            "wrong-host-key",
+            alone("wrong-host-key"),
+            "HostKeyRefused",
+            vec!["node4"],
+        ),
+        (
+            "revoked",
+            alone("revoked"),
+            "HostKeyRefused",
+            vec!["node4", "revoked"],
+        ),
+        (
+            "wrong-key",
+            alone("wrong-key"),
+            "AuthenticationFailed",
+            vec!["node4", "root"],
+        ),
+        (
+            "no-secret",
+            alone("no-secret"),
+            "InvalidCredentials",
+            vec!["gluster-operator/no-secret", "spec.access.ssh.secretRef"],
+        ),
+    ];
+    // a dead address has no pinned key of its own; give it one, so that silence is what is met
+    world.secret(
+        "gluster-ssh",
+        &world.key(),
+        &((1..=5)
+            .map(|n| world.known_host(&format!("node{n}")))
+            .collect::<String>()
+            + &key4.replacen(&world.hosts.address("node4"), &dead, 1)),
+    );
+    for (name, spec, ..) in &cases {
+        world.post(CLUSTERS, &cluster(name, spec));
+    }
+    for (name, _, reason, words) in &cases {
+        let object =
+            world.wait_cluster(name, SOON, &format!("says {reason} {words:?}"), |object| {
+                is_false(object, "Ready", reason, words)
+            });
+        let (_, _, message) = condition(&object, "Ready");
+        assert!(message.contains("tried again every"), "{message}");
+        say(&format!("       {name}: {message}"));
+        world.wait_event(name, &[reason]);
+    }
+    // nothing was done on the host that answers
+    assert!(!world.path("node4", OWNER_FILE).exists());
+    assert!(world.gluster("node4", &["pool", "list"]).lines().count() == 2);
+    for (name, ..) in &cases[..5] {
+        world.delete(&format!("{CLUSTERS}/{name}"));
+    }
+    // the administrator brings the right key: the pool is there at once
+    let begin = Instant::now();
+    world.secret("wrong-key", &world.key(), &key4);
+    world.wait_cluster("wrong-key", SOON, "is as declared", as_declared);
+    say(&format!(
+        "       ready {:.1} s after the right key came",
+        begin.elapsed().as_secs_f64()
+    ));
+}
+
+/// `wrong-key` owns node4 by now, and `no-secret` wants it, too.
+fn owners(world: &World) {
+    let owner = |name: &str| {
+        let object = world.get(&format!("{CLUSTERS}/{name}")).unwrap();
+        text(&object["status"]["owner"]).to_owned()
+    };
+    let file = || std::fs::read_to_string(world.path("node4", OWNER_FILE)).unwrap_or_default();
+    let first = owner("wrong-key");
+    assert_eq!(file().trim(), first);
+    let history = world.history("node4");
+    world.secret("no-secret", &world.key(), &world.known_host("node4"));
+    world.wait_cluster("no-secret", SOON, "is not ours", |object| {
+        is_false(
+            object,
+            "Ready",
+            "ManagedElsewhere",
+            &["node4", &first, "takeOver"],
+        )
+    });
+    world.wait_event("no-secret", &["ManagedElsewhere", &first]);
+    assert_eq!(file().trim(), first);
+    assert_eq!(history.writes(), Vec::<String>::new());
+    let second = owner("no-secret");
+    world.patch(
+        &format!("{CLUSTERS}/no-secret"),
+        &json!({"spec": {"takeOver": first}}),
+    );
+    world.wait_cluster("no-secret", SOON, "has taken it over", as_declared);
+    assert_eq!(file().trim(), second);
+    world.wait_cluster("wrong-key", SOON, "is not ours any more", |object| {
+        is_false(object, "Ready", "ManagedElsewhere", &[&second])
+    });
+    for name in ["wrong-key", "no-secret"] {
+        world.delete(&format!("{CLUSTERS}/{name}"));
+        world.wait_gone(&format!("{CLUSTERS}/{name}"), SOON);
+    }
+    assert!(!world.path("node4", OWNER_FILE).exists());
+}
+
+fn devices(world: &World) {
+    world.hosts.run("node5", &["mkdir", "-p", "/srv/plain"]);
+    let mut spec = world.cluster_spec(&["node5"]);
+    spec["nodes"][0]["devices"] = json!([{"path": "/srv/plain"}, {"path": "/srv/missing"}]);
+    world.post(CLUSTERS, &cluster("devices", &spec));
+    let mut wanted = volume("on-root", &json!({"layout": {"distribute": 1}}));
+    wanted["spec"]["clusterName"] = json!("devices");
+    world.post(VOLUMES, &wanted);
+    world.wait_cluster("devices", SOON, "has no device", |object| {
+        is_false(
+            object,
+            "DevicesReady",
+            "DeviceNotReady",
+            &[
+                "node5: /srv/plain is not a mount point",
+                "node5: /srv/missing does not exist",
+            ],
+        )
+    });
+    world.wait_event("devices", &["DeviceNotReady", "/srv/plain"]);
+    world.wait_volume("on-root", SOON, "does not fit", |object| {
+        is_false(
+            object,
+            "Ready",
+            "DoesNotFit",
+            &["node5", "needs 1 hosts", "tried again every"],
+        )
+    });
+    assert_eq!(
+        std::fs::read_dir(world.path("node5", "/srv/plain"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert!(!world.path("node5", "/srv/missing").exists());
+    world
+        .hosts
+        .run("node5", &["mount", "--bind", DEVICE, "/srv/plain"]);
+    world.wait_volume("on-root", SOON, "is as declared", as_declared);
+    world.delete(&format!("{VOLUMES}/on-root"));
+    world.wait_gone(&format!("{VOLUMES}/on-root"), SOON);
+    world.delete(&format!("{CLUSTERS}/devices"));
+    world.wait_gone(&format!("{CLUSTERS}/devices"), SOON);
+    world.gluster("node5", &["volume", "stop", "shop_on-root"]);
+    world.gluster("node5", &["volume", "delete", "shop_on-root"]);
+}
+
+fn volume_faults(world: &World) {
+    // made by hand, under the name that ours would have
+    let mut create = vec!["volume", "create", "shop_foreign", "replica", "3"];
+    let bricks = POOL.map(|host| format!("{host}:{DEVICE}/byhand"));
+    create.extend(bricks.iter().map(String::as_str));
+    world.gluster("node1", &create);
+    let coordinator = world.coordinator();
+    let histories = POOL.map(|host| world.history(host));
+    world.volume("foreign", &json!({"capacity": "16Mi"}));
+    // somebody else's work on a volume of that name
+    let _ = world.hosts.start(
+        &coordinator,
+        &[
+            "flock",
+            "/run/gluster-operator/shop_locked.lock",
+            "sleep",
+            "12",
+        ],
+        std::process::Stdio::null(),
+        std::process::Stdio::null(),
+    );
+    std::thread::sleep(Duration::from_millis(500));
+    world.volume("locked", &json!({}));
+    world.volume("options", &json!({"capacity": "16Mi", "options": {"performance.cache-size": "64MB", "performance.io-thread-count": "9999", "network.ping-timeout": "20"}}));
+
+    world.wait_volume("foreign", SOON, "is not ours", |object| {
+        is_false(object, "Owned", "NotOwned", &["shop_foreign", "not ours"])
+            && is_false(object, "Ready", "NotOwned", &["tried again every"])
+    });
+    world.wait_event("foreign", &["NotOwned"]);
+    world.wait_volume("locked", SOON, "is busy", |object| {
+        is_false(
+            object,
+            "InSync",
+            "Busy",
+            &[
+                &coordinator,
+                "gluster volume create shop_locked",
+                "tried again every",
+            ],
+        )
+    });
+    let object = world.wait_volume("options", SOON, "has a bad option", |object| {
+        condition(object, "Ready").0 == "True"
+            && is_false(
+                object,
+                "InSync",
+                "BadOption",
+                &[
+                    &coordinator,
+                    "performance.io-thread-count 9999",
+                    "tried again every",
+                ],
+            )
+    });
+    say(&format!("       {}", condition(&object, "InSync").2));
+    world.wait_event("options", &["BadOption", "performance.io-thread-count"]);
+    let info = world.gluster("node1", &["volume", "info", "shop_options"]);
+    assert!(
+        info.contains("performance.cache-size: 64MB")
+            && info.contains("network.ping-timeout: 20")
+            && info.contains("features.quota: on"),
+        "{info}"
+    );
+
+    world.wait_volume("locked", SOON, "goes on once the lock is free", as_declared);
+    world.patch(
+        &format!("{VOLUMES}/options"),
+        &json!({"spec": {"options": {"performance.io-thread-count": "16"}}}),
+    );
+    world.wait_volume("options", SOON, "is as declared", as_declared);
+    let touched: Vec<String> = histories
+        .iter()
+        .flat_map(|history| history.writes())
+        .filter(|line| line.contains("shop_foreign"))
+        .collect();
+    assert_eq!(
+        touched,
+        Vec::<String>::new(),
+        "the foreign volume was touched"
+    );
+    world.gluster("node1", &["volume", "delete", "shop_foreign"]);
+    for host in POOL {
+        world
+            .hosts
+            .run(host, &["rm", "-rf", &format!("{DEVICE}/byhand")]);
+    }
+    world.wait_volume("foreign", SOON, "is as declared", as_declared);
+    for name in ["foreign", "locked", "options"] {
+        world.delete(&format!("{VOLUMES}/{name}"));
+    }
+}
+
+fn other_pool(world: &World) {
+    world.gluster("node4", &["peer", "probe", "node5"]);
+    let nodes = |hosts: &[&str]| json!({"spec": {"nodes": world.cluster_spec(hosts)["nodes"]}});
+    let histories = ["node1", "node4"].map(|host| world.history(host));
+    world.patch(
+        &format!("{CLUSTERS}/prod"),
+        &nodes(&["node1", "node2", "node3", "node4"]),
+    );
+    world.wait_cluster("prod", SOON, "has a host of another pool", |object| {
+        is_false(
+            object,
+            "PeersConnected",
+            "OtherPool",
+            &["node4 is a peer of another pool"],
+        ) && is_false(
+            object,
+            "Ready",
+            "OtherPool",
+            &["node4", "tried again every"],
+        )
+    });
+    world.wait_event("prod", &["OtherPool", "node4"]);
+    let steady = world.get(&format!("{VOLUMES}/steady")).unwrap();
+    assert_eq!(
+        condition(&steady, "Ready").0,
+        "True",
+        "its data can still be used"
+    );
+    world.patch(&format!("{CLUSTERS}/prod"), &nodes(&POOL));
+    world.wait_cluster("prod", SOON, "is as declared", as_declared);
+    world.wait_volume("steady", SOON, "is as declared", as_declared);
+    let writes: Vec<String> = histories
+        .iter()
+        .flat_map(|history| history.writes())
+        .collect();
+    assert_eq!(writes, Vec::<String>::new());
+    assert!(!world.path("node4", OWNER_FILE).exists());
+    world.gluster("node4", &["peer", "detach", "node5"]);
+}
+
+fn owner_appears(world: &World) {
+    let path = world.path("node2", OWNER_FILE);
+    let ours = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "rest:somebody-else\n").unwrap();
+    let histories = POOL.map(|host| world.history(host));
+    world.volume("elsewhere", &json!({}));
+    world.wait_cluster("prod", SOON, "is managed elsewhere", |object| {
+        is_false(
+            object,
+            "Ready",
+            "ManagedElsewhere",
+            &["node2", "rest:somebody-else", "takeOver"],
+        )
+    });
+    world.wait_volume("elsewhere", SOON, "waits", |object| {
+        condition(object, "InSync").1 == "ManagedElsewhere"
+    });
+    world.patch(
+        &format!("{VOLUMES}/steady"),
+        &json!({"spec": {"options": {"performance.cache-size": "32MB"}}}),
+    );
+    world.wait_volume("steady", SOON, "waits", |object| {
+        condition(object, "Ready").0 == "True"
+            && is_false(
+                object,
+                "InSync",
+                "ManagedElsewhere",
+                &["rest:somebody-else"],
+            )
+    });
+    let writes: Vec<String> = histories
+        .iter()
+        .flat_map(|history| history.writes())
+        .collect();
+    assert_eq!(
+        writes,
+        Vec::<String>::new(),
+        "nothing is written to somebody else's pool"
+    );
+    assert_eq!(
+        world.on_device("node1", "shop_elsewhere"),
+        Vec::<String>::new()
+    );
+    std::fs::write(&path, ours).unwrap();
+    world.wait_volume("elsewhere", SOON, "is as declared", as_declared);
+    world.wait_volume("steady", SOON, "is as declared", as_declared);
+    world.delete(&format!("{VOLUMES}/elsewhere"));
+}
+
+fn unmounted(world: &World) {
+    let source = world
+        .hosts
+        .run("node3", &["findmnt", "-n", "-o", "SOURCE", DEVICE]);
+    world.hosts.run("node3", &["umount", "-l", DEVICE]);
+    world.volume("homeless", &json!({}));
+    world.wait_cluster("prod", SOON, "has lost a device", |object| {
+        is_false(
+            object,
+            "DevicesReady",
+            "DeviceNotReady",
+            &[&format!("node3: {DEVICE} is not a mount point")],
+        )
+    });
+    world.wait_volume("homeless", SOON, "does not fit", |object| {
+        is_false(
+            object,
+            "Ready",
+            "DoesNotFit",
+            &["needs 3 hosts", "has 2", "node3"],
+        )
+    });
+    assert_eq!(
+        std::fs::read_dir(world.path("node3", DEVICE))
+            .unwrap()
+            .count(),
+        0,
+        "nothing is made on the root file system"
+    );
+    assert_eq!(
+        world.on_device("node1", "shop_homeless"),
+        Vec::<String>::new()
+    );
+    world.hosts.run("node3", &["mount", source.trim(), DEVICE]);
+    world.wait_volume("homeless", SOON, "is as declared", as_declared);
+    world.wait_cluster("prod", SOON, "is as declared", |object| {
+        condition(object, "DevicesReady").0 == "True"
+    });
+    world.delete(&format!("{VOLUMES}/homeless"));
+}
+
+fn standby(world: &World) {
+    let mut second = world.spawn_controller("operator-1", "second.log");
+    std::thread::sleep(Duration::from_secs(8));
+    let log = std::fs::read_to_string(world.names.dir.join("second.log")).unwrap_or_default();
+    let alive = second.try_wait().unwrap().is_none();
+    second.kill().unwrap();
+    second.wait().unwrap();
+    assert!(
+        alive && log.contains("standing by") && !log.contains("watching"),
+        "{log}"
+    );
+}
+
+fn hung(world: &World) {
+    let coordinator = world.coordinator();
+    let victim = POOL.into_iter().find(|host| **host != coordinator).unwrap();
+    world.lab(&["service", victim, "glusterd", "hang"]);
+    let begin = Instant::now();
+    world.volume("patient", &json!({}));
+    world.wait_cluster("prod", SOON, "says who hangs", |object| {
+        is_false(object, "PeersConnected", "GlusterdNotResponding", &[victim])
+    });
+    say(&format!(
+        "       {victim} hangs, told after {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    others_go_on(world, "while-hung");
+    world.lab(&["service", victim, "glusterd", "resume"]);
+    world.wait_cluster(
+        "prod",
+        Duration::from_secs(60),
+        "is as declared",
+        as_declared,
+    );
+    world.wait_volume(
+        "patient",
+        Duration::from_secs(90),
+        "is as declared",
+        as_declared,
+    );
+    world.delete(&format!("{VOLUMES}/patient"));
+}
+
+/// What has nothing to do with the fault is as quick as ever: another cluster is set up, and gets a volume.
+fn others_go_on(world: &World, name: &str) {
+    let begin = Instant::now();
+    world.post(CLUSTERS, &cluster(name, &world.cluster_spec(&["node4"])));
+    let mut wanted = volume(name, &json!({"layout": {"distribute": 1}}));
+    wanted["spec"]["clusterName"] = json!(name);
+    world.post(VOLUMES, &wanted);
+    world.wait_volume(name, Duration::from_secs(20), "is as declared", as_declared);
+    say(&format!(
+        "       another cluster and its volume were ready in {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    world.delete(&format!("{VOLUMES}/{name}"));
+    world.delete(&format!("{CLUSTERS}/{name}"));
+    world.wait_gone(&format!("{CLUSTERS}/{name}"), SOON);
+    let volume = format!("shop_{name}");
+    world.gluster("node4", &["volume", "stop", &volume]);
+    world.gluster("node4", &["volume", "delete", &volume]);
+}
+
+fn down(world: &World, how: &str, victim: &str) {
+    world.wait_volume("steady", SOON, "is as declared", as_declared);
+    world.lab(&[how, victim]);
+    let begin = Instant::now();
+    world.wait_cluster("prod", Duration::from_secs(35), "misses a host", |object| {
+        is_false(object, "PeersConnected", "HostUnreachable", &[victim])
+    });
+    world.wait_volume(
+        "steady",
+        Duration::from_secs(35),
+        "misses a brick",
+        |object| is_false(object, "Healthy", "BrickDown", &[victim]),
+    );
+    say(&format!(
+        "       told after {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    let steady = world.get(&format!("{VOLUMES}/steady")).unwrap();
+    assert_eq!(
+        condition(&steady, "Ready").0,
+        "True",
+        "two of three copies are enough"
+    );
+    others_go_on(world, &format!("while-{how}"));
+    // what is left of the pool works on
+    let value = if how == "kill" { "48MB" } else { "96MB" };
+    world.patch(
+        &format!("{VOLUMES}/steady"),
+        &json!({"spec": {"options": {"performance.cache-size": value}}}),
+    );
+    world.wait_volume(
+        "steady",
+        Duration::from_secs(60),
+        "has the option",
+        |object| {
+            condition(object, "InSync").0 == "True"
+                && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        },
+    );
+    world.volume("too-few", &json!({}));
+    world.wait_volume("too-few", SOON, "does not fit", |object| {
+        is_false(object, "Ready", "DoesNotFit", &[victim])
+    });
+    world.delete(&format!("{VOLUMES}/too-few"));
+    world.lab(&["start", victim]);
+    world.wait_cluster(
+        "prod",
+        Duration::from_secs(60),
+        "is as declared",
+        as_declared,
+    );
+    let steady = world.wait_volume("steady", Duration::from_secs(60), "is healthy", |object| {
+        as_declared(object) && condition(object, "Healthy").0 == "True"
+    });
+    assert_eq!(steady["status"]["bricks"].as_array().unwrap().len(), 3);
+}
+
+/// glusterd's ping-timeout on the hosts of the pool.
+fn ping_timeout(world: &World, seconds: u32) {
+    for host in POOL {
+        world.hosts.shell(host, &format!("sed -i 's/option ping-timeout .*/option ping-timeout {seconds}/' /etc/glusterfs/glusterd.vol"));
+        world.lab(&["service", host, "glusterd", "restart"]);
+    }
+}
+
+fn silent_for_ever(world: &World) {
+    world.wait_cluster(
+        "prod",
+        Duration::from_secs(60),
+        "is as declared",
+        as_declared,
+    );
+    world.wait_volume(
+        "steady",
+        Duration::from_secs(60),
+        "is as declared",
+        as_declared,
+    );
+    let coordinator = world.coordinator();
+    let victim = POOL.into_iter().find(|host| **host != coordinator).unwrap();
+    world.lab(&["poweroff", victim]);
+    let begin = Instant::now();
+    let histories: Vec<_> = POOL
+        .iter()
+        .filter(|host| **host != victim)
+        .map(|host| world.history(host))
+        .collect();
+    world.patch(
+        &format!("{VOLUMES}/steady"),
+        &json!({"spec": {"options": {"performance.cache-size": "128MB"}}}),
+    );
+    let object = world.wait_cluster("prod", Duration::from_secs(40), "holds back", |object| {
+        is_false(
+            object,
+            "Ready",
+            "HostUnreachable",
+            &[victim, "ping-timeout is 0", "would hang"],
+        )
+    });
+    say(&format!(
+        "       told after {:.1} s: {}",
+        begin.elapsed().as_secs_f64(),
+        condition(&object, "Ready").2
+    ));
+    world.wait_volume("steady", SOON, "holds back", |object| {
+        is_false(object, "Healthy", "BrickDown", &[victim])
+            && condition(object, "Ready").0 == "True"
+    });
+    others_go_on(world, "while-silent");
+    // a command that was on its way when the host fell silent may end in a refusal; none is begun after that was noticed
+    let begun = histories
+        .iter()
+        .flat_map(|history| history.writes())
+        .count();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(
+        histories
+            .iter()
+            .flat_map(|history| history.writes())
+            .count(),
+        begun,
+        "commands were sent that would hang"
+    );
+    world.lab(&["start", victim]);
+    world.wait_cluster(
+        "prod",
+        Duration::from_secs(150),
+        "is as declared",
+        as_declared,
+    );
+    world.wait_volume(
+        "steady",
+        Duration::from_secs(150),
+        "is as declared",
+        |object| as_declared(object) && condition(object, "Healthy").0 == "True",
+    );
+    for name in [
+        "wrong-key",
+        "no-secret",
+        "twin",
+        "revoked",
+        "wrong-host-key",
+    ] {
+        world.delete(&format!("{SECRETS}/{name}"));
+    }
+}
