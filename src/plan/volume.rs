@@ -629,7 +629,7 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.steps.push(Step::LimitUsage(name, capacity));
         }
         (_, true, _) if is_open(volume) && view.crawling == Some(false) => {
-            plan.steps = vec![set_closed(want, "off")]
+            plan.steps = vec![set_closed(want, "off")];
         }
         (_, true, _) if is_open(volume) && volume.status == VolumeStatus::Started => {
             plan.recheck = Some(CRAWL);
