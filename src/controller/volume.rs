@@ -102,9 +102,9 @@ impl<'a> Work<'a> {
             return Ok(Action::requeue(Duration::from_millis(500)));
         }
         if self.object.metadata.deletion_timestamp.is_some() {
-            self.remove().await
+            Box::pin(self.remove()).await
         } else {
-            self.keep().await
+            Box::pin(self.keep()).await
         }
     }
 

@@ -586,7 +586,16 @@ impl World {
         ] {
             let list = self.get(path).unwrap_or(Value::Null);
             for item in list["items"].as_array().into_iter().flatten() {
-                text += &format!("--- {}\n{}\n", item["metadata"]["name"], conditions(item));
+                text.push_str(
+                    &[
+                        "--- ",
+                        &item["metadata"]["name"].to_string(),
+                        "\n",
+                        &conditions(item),
+                        "\n",
+                    ]
+                    .concat(),
+                );
             }
         }
         let events = self
