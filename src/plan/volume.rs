@@ -628,18 +628,6 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.steps.push(Step::EnableQuota(name.clone()));
             plan.steps.push(Step::LimitUsage(name, capacity));
         }
-        (_, true, _) if is_open(volume) && view.crawling == Some(false) => {
-            plan.steps = vec![set_closed(want, "off")];
-        }
-        (_, true, _) if is_open(volume) && volume.status == VolumeStatus::Started => {
-            plan.recheck = Some(CRAWL);
-            plan.findings.push(Finding::no(
-                ConditionType::InSync,
-                Reason::Working,
-                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
-            ));
-        }
-        (None, false, _) if is_open(volume) => plan.steps = vec![set_closed(want, "off")],
         (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
             plan.steps = vec![Step::LimitUsage(name, capacity)];
         }
@@ -665,6 +653,24 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             ));
         }
         (Some(_), true, _) | (None, ..) => {}
+    }
+    // a crawl over much data takes hours: the limit does not wait for it
+    if is_open(volume)
+        && !plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::EnableQuota(_)))
+    {
+        if !enabled || view.crawling == Some(false) {
+            plan.steps.push(set_closed(want, "off"));
+        } else if volume.status == VolumeStatus::Started {
+            plan.recheck = Some(CRAWL);
+            plan.findings.push(Finding::no(
+                ConditionType::InSync,
+                Reason::Working,
+                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
+            ));
+        }
     }
     plan
 }

@@ -13,7 +13,7 @@ use gluster_operator::plan::{Plan, volume};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::world::{World, cluster, host, want};
+use super::world::{CLOSED, World, cluster, host, want};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
@@ -160,10 +160,11 @@ proptest! {
             }
         }
         // started without its first options, by somebody else: closed then, it would break mounts
-        let opened = world.volume.as_ref().is_some_and(|(volume, _)| volume.status == VolumeStatus::Started && !volume.options.contains_key("server.allow-insecure"));
+        let opened = world.volume.as_ref().is_some_and(|(volume, _)| volume.status == VolumeStatus::Started && !volume.options.contains_key("client.bind-insecure"));
         let end = settle(&mut world, &want, &cluster);
         as_declared(&end, &world, &want);
-        prop_assert_eq!(world.volume.as_ref().unwrap().0.options.contains_key("server.allow-insecure"), !opened);
+        let closed = world.volume.as_ref().unwrap().0.options.get(CLOSED).is_some_and(|value| value == "off");
+        prop_assert!(closed || opened);
         let bricks = world.volume.as_ref().unwrap().0.bricks.len();
         prop_assert_eq!(world.bricks.len(), bricks, "something half made stayed: {:?}", world.bricks);
     }
@@ -399,6 +400,46 @@ fn capacities() {
     let found = plan(&world, &want(&cluster, spec, &[]), &cluster);
     assert_eq!(holds(&found, ConditionType::Ready), Some(false));
     assert!(matches!(found.steps.as_slice(), [Step::LimitUsage(..)]));
+}
+
+/// While quota counts what is there nobody shuts its crawl out, and the limit does not wait for it.
+#[test]
+fn a_crawl_is_neither_disturbed_nor_waited_for() {
+    for crawling in [Some(true), None] {
+        let spec = |size: &str| json!({"layout": {"distribute": 1}, "capacity": size});
+        let cluster = cluster(3, json!({}));
+        let first = want(&cluster, spec("1Gi"), &[]);
+        let mut world = World::settled(&cluster);
+        world.crawling = crawling;
+        let waits = settle(&mut world, &first, &cluster);
+        assert_eq!(reason(&waits, ConditionType::InSync), Some(Reason::Working));
+        assert!(waits.recheck.is_some());
+        assert_eq!(world.limit, Some(1 << 30));
+        assert!(
+            !world
+                .volume
+                .as_ref()
+                .unwrap()
+                .0
+                .options
+                .contains_key(CLOSED)
+        );
+        settle(&mut world, &want(&cluster, spec("2Gi"), &[]), &cluster);
+        assert_eq!(world.limit, Some(2 << 30), "an edit is not held up");
+        world.limit = None;
+        settle(&mut world, &first, &cluster);
+        assert_eq!(world.limit, Some(1 << 30), "nor what a crash left out");
+        world.crawling = Some(false);
+        let end = settle(&mut world, &first, &cluster);
+        as_declared(&end, &world, &first);
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+        // without a limit there is nothing to crawl for; with one again, the door opens before the crawl comes
+        let (mut world, cluster, _) = ready(json!({"layout": {"distribute": 1}}), 3);
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+        settle(&mut world, &want(&cluster, spec("1Gi"), &[]), &cluster);
+        assert_eq!(world.limit, Some(1 << 30));
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+    }
 }
 
 #[test]

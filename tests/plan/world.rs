@@ -20,6 +20,8 @@ pub const UID: &str = "0000000b-0000-0000-0000-00000000000b";
 pub const NAMESPACE_UID: &str = "00000000-0000-0000-0000-00000000000c";
 pub const VOLUME_UID: &str = "0000000d-0000-0000-0000-00000000000d";
 
+pub const CLOSED: &str = "server.allow-insecure";
+
 pub fn host(name: &str) -> HostName {
     name.parse().unwrap()
 }
@@ -84,6 +86,8 @@ pub struct World {
     pub volume: Option<(Volume, BTreeSet<HostName>)>,
     pub limit: Option<u64>,
     pub used: u64,
+    /// What hosts say of quota's crawl.
+    pub crawling: Option<bool>,
     pub options: BTreeMap<String, String>,
     /// The pool that a probed host joins: that of the host on which commands run.
     pub main: u32,
@@ -121,6 +125,7 @@ impl World {
             volume: None,
             limit: None,
             used: 0,
+            crawling: Some(false),
             options: BTreeMap::new(),
             main: 0,
         }
@@ -223,6 +228,7 @@ impl World {
         VolumeView {
             bricks: bricks.into_iter().map(look).collect(),
             quota,
+            crawling: self.crawling,
             clients: Some(vec![]),
         }
     }
@@ -352,6 +358,13 @@ impl World {
                 let volume = self.volume()?;
                 if volume.status != VolumeStatus::Started {
                     return refuse("not started");
+                }
+                if volume
+                    .options
+                    .get(CLOSED)
+                    .is_some_and(|value| value == "off")
+                {
+                    return refuse("the crawl would hang for ever");
                 }
                 volume.options.insert("features.quota".into(), "on".into());
             }
