@@ -291,9 +291,9 @@ fn examples() -> Vec<(String, Value)> {
         for entry in std::fs::read_dir(directory).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                files(&path, found)
+                files(&path, found);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }
@@ -346,11 +346,11 @@ fn blocks(text: &str) -> Vec<String> {
         let trimmed = line.trim_start();
         match &mut open {
             None if trimmed.starts_with("```yaml") => {
-                open = Some((line.len() - trimmed.len(), String::new()))
+                open = Some((line.len() - trimmed.len(), String::new()));
             }
             None => {}
             Some(_) if trimmed.starts_with("```") => {
-                blocks.extend(open.take().map(|(_, block)| block))
+                blocks.extend(open.take().map(|(_, block)| block));
             }
             Some((indent, block)) => {
                 block.push_str(line.get(*indent..).unwrap_or(trimmed));

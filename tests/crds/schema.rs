@@ -91,7 +91,7 @@ pub fn refused(field: &str, message: &str, definition: &Value) -> Demand {
     path.push_str(rest);
     let mut maps = Vec::new();
     walk(definition, &mut |path, _| {
-        maps.extend(path.strip_suffix("{}").map(str::to_owned))
+        maps.extend(path.strip_suffix("{}").map(str::to_owned));
     });
     for map in maps {
         if path
@@ -121,7 +121,7 @@ pub fn refused(field: &str, message: &str, definition: &Value) -> Demand {
                 .as_array()
                 .into_iter()
                 .flatten(),
-        )
+        );
     });
     let rule = rules
         .iter()
@@ -140,7 +140,7 @@ pub fn refused(field: &str, message: &str, definition: &Value) -> Demand {
 fn is_map(definition: &Value, wanted: &str) -> bool {
     let mut map = false;
     walk(definition, &mut |path, schema| {
-        map |= path == wanted && schema.get("maxProperties").is_some()
+        map |= path == wanted && schema.get("maxProperties").is_some();
     });
     map
 }
@@ -175,10 +175,12 @@ pub fn gaps(definition: &Value) -> Vec<String> {
                     }
                 }
             }
-            Some("object") if schema.get("properties").is_none() && !path.is_empty() => {
-                if schema.get("maxProperties").is_none() {
-                    gap("a map without maxProperties");
-                }
+            Some("object")
+                if schema.get("properties").is_none()
+                    && !path.is_empty()
+                    && schema.get("maxProperties").is_none() =>
+            {
+                gap("a map without maxProperties");
             }
             Some("integer") => {
                 for keyword in ["minimum", "maximum"] {

@@ -128,8 +128,12 @@ fn hostile() -> Vec<String> {
     list
 }
 
+/// Puts a string into one field of an object.
+type Field = Box<dyn Fn(&str) -> Value>;
+
 /// The string fields of a GlusterVolume: where each is, and strings of the list that are fine there.
-fn volume_fields() -> Vec<(&'static str, Box<dyn Fn(&str) -> Value>)> {
+fn volume_fields() -> Vec<(&'static str, Field)> {
+    #[allow(clippy::needless_pass_by_value)] // each call makes its fields
     fn at(fields: Value) -> Value {
         volume("hostile", &fields)
     }
@@ -246,12 +250,11 @@ fn cluster_fields(world: &World) -> Vec<(&'static str, Box<dyn Fn(&str) -> Value
 }
 
 fn put(spec: &mut Value, pointer: &str, value: Value) {
-    match spec.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, key) = pointer.rsplit_once('/').unwrap();
-            spec.pointer_mut(parent).unwrap()[key] = value;
-        }
+    if let Some(place) = spec.pointer_mut(pointer) {
+        *place = value
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
     }
 }
 
