@@ -198,7 +198,7 @@ fn volume_fields() -> Vec<(&'static str, Field)> {
 }
 
 /// The string fields of a GlusterCluster.
-fn cluster_fields(world: &World) -> Vec<(&'static str, Box<dyn Fn(&str) -> Value>)> {
+fn cluster_fields(world: &World) -> Vec<(&'static str, Field)> {
     let base = world.cluster_spec(&["node4"]);
     let field = |pointer: &'static str| {
         let base = base.clone();
@@ -251,7 +251,7 @@ fn cluster_fields(world: &World) -> Vec<(&'static str, Box<dyn Fn(&str) -> Value
 
 fn put(spec: &mut Value, pointer: &str, value: Value) {
     if let Some(place) = spec.pointer_mut(pointer) {
-        *place = value
+        *place = value;
     } else {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         spec.pointer_mut(parent).unwrap()[key] = value;
