@@ -3,10 +3,11 @@
 #   up               the five steps; on a running demo: starts what is dead, and again with fresh objects
 #   down             leaves no process, mount, network, loop device or file of it
 #   sh HOST [CMD..]  a shell, or one command, inside node1..node3 (gluster), kube1, kube2, cp
-# Settings: DEMO_PROFILE (release: how the binary is compiled, instead of dev), DEMO_PREFIX and DEMO_NET (names and addresses).
+# Settings: DEMO_PROFILE (release: how the binary is compiled, instead of dev), DEMO_PREFIX and DEMO_NET (names and addresses),
+#   DEMO_DIR (state).
 . "$(dirname "$0")/lib.sh"
 
-D=$PROJECT/.lab/demo
+D=${DEMO_DIR:-$PROJECT/.lab/demo}
 case $D/ in /run/*|/etc/*|/var/*|/opt/*|/srv/*|/mnt/*|/root/*) # the lab's hosts have these directories of their own
   D=/tmp/gluster-operator-demo-$(printf %s "$PROJECT" | sha256sum | cut -c1-8) ;; esac
 export GLH_PREFIX=${DEMO_PREFIX:-demo} GLH_NET=${DEMO_NET:-10.76.0} GLH_PING=10 GLH_DIR=$D/gluster KLAB_DIR=$D/kube

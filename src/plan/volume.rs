@@ -616,8 +616,9 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
     let enabled = volume.quota_enabled();
     match (want.capacity, enabled, &view.quota) {
         (Some(capacity), false, _) => {
-            // a refused crawl hangs for ever, counts nothing, and its process keeps glusterd's port: glusterd can't be
-            // started again on that host (measured)
+            // a crawl that bricks refuse hangs for ever, and its process keeps glusterd's port: glusterd can't be started
+            // again on that host. Bricks that were started closed refuse it even when opened, but so that it ends: what
+            // was there before is counted as soon as somebody looks it up (all measured)
             if volume
                 .options
                 .get(CLOSED)

@@ -170,7 +170,8 @@ fn capacity(world: &World) {
     world.delete(&format!("{VOLUMES}/size"));
 }
 
-/// A volume that had no limit gets one: what was there before counts, and nothing of quota's crawl is left.
+/// A volume that had no limit gets one: what was there before counts once it was looked up, and nothing of quota's
+/// crawl is left.
 fn late_limit(world: &World) {
     world.ready_volume("late-limit", &json!({}));
     let mount = Mount::of(world, "shop_late-limit");
@@ -184,6 +185,7 @@ fn late_limit(world: &World) {
         info.contains("server.allow-insecure: off") && info.contains("client.bind-insecure: off"),
         "{info}"
     );
+    mount.sh("ls -lR . && stat old");
     world.wait_volume(
         "late-limit",
         SOON,
