@@ -252,12 +252,11 @@ fn cluster_fields(world: &World) -> Vec<(&'static str, Field)> {
 }
 
 fn put(spec: &mut Value, pointer: &str, value: Value) {
-    match spec.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, key) = pointer.rsplit_once('/').unwrap();
-            spec.pointer_mut(parent).unwrap()[key] = value;
-        }
+    if let Some(place) = spec.pointer_mut(pointer) {
+        *place = value;
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
     }
 }
 
