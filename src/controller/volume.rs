@@ -308,8 +308,10 @@ impl<'a> Work<'a> {
         // no command that may hang is sent while one would
         let safe = pool_plan::held_back(cluster, view).is_none();
         let quota_from = coordinator.filter(|_| limited && safe);
-        let clients_from =
-            coordinator.filter(|_| safe && decide::needs_clients(want, cluster, view, wish));
+        // before a volume is stopped for good, whoever still has it mounted counts, by a pod or by hand
+        let going = self.object.metadata.deletion_timestamp.is_some() && started.is_some();
+        let clients_from = coordinator
+            .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
         pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await
@@ -555,7 +557,10 @@ impl<'a> Work<'a> {
                 Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
                 None => Vec::new(),
             };
-            let wish = Wish::default();
+            let wish = Wish {
+                storage: uses::storage(cluster).await,
+                ..Wish::default()
+            };
             let view = pool.observe(Instant::now()).await.view;
             let inspected = self.inspect(&target, &view, &wish).await;
             let unsettled = pool.unsettled(&want.volume);

@@ -103,6 +103,9 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
+    if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(situation)) {
+        return wait(why);
+    }
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
         .map(|brick| place::of_brick(want, pool_want, brick))
@@ -166,6 +169,18 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
         .filter(|place| place.parent != place.path)
         .find_map(|place| place.parent.as_str().rsplit('/').next())
         .map_or_else(|| place::directory_name(want), ToOwned::to_owned)
+}
+
+/// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.
+fn mounted(situation: Situation<'_>) -> Option<String> {
+    let Some(clients) = &situation.view.clients else {
+        return Some("which clients have the volume mounted could not be found out".into());
+    };
+    let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
+    let stranger = addresses.find(|address| !situation.wish.storage.contains(*address))?;
+    Some(format!(
+        "the volume is mounted on {stranger}; unmount it there"
+    ))
 }
 
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were.
