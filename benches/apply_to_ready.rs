@@ -137,7 +137,7 @@ fn operator(names: &LabNames, gluster: &GlusterLab, kube: &KubeLab) -> Controlle
         |output: std::process::Output| assert!(output.status.success(), "{}", words(&output));
     done(kube.kubectl(&["apply", "-f", &project.join("crds").to_string_lossy()]));
     done(kube.kubectl(&["create", "namespace", "gluster-operator"]));
-    let known: String = (1..=3)
+    let known: Vec<String> = (1..=3)
         .map(|i| {
             let key = std::fs::read_to_string(
                 gluster
@@ -149,7 +149,7 @@ fn operator(names: &LabNames, gluster: &GlusterLab, kube: &KubeLab) -> Controlle
         })
         .collect();
     let file = names.dir.join("known_hosts");
-    std::fs::write(&file, known).expect("the lab's directory can be written");
+    std::fs::write(&file, known.concat()).expect("the lab's directory can be written");
     let key = format!("--from-file=ssh-privatekey={}", gluster.ssh_key().display());
     let known_hosts = format!("--from-file=known_hosts={}", file.display());
     done(kube.kubectl(&[

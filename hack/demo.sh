@@ -3,10 +3,11 @@
 #   up               the five steps; on a running demo: starts what is dead, and again with fresh objects
 #   down             leaves no process, mount, network, loop device or file of it
 #   sh HOST [CMD..]  a shell, or one command, inside node1..node3 (gluster), kube1, kube2, cp
-# Settings: DEMO_PROFILE (release: how the binary is compiled, instead of dev), DEMO_PREFIX and DEMO_NET (names and addresses).
+# Settings: DEMO_PROFILE (release: how the binary is compiled, instead of dev), DEMO_PREFIX and DEMO_NET (names and addresses),
+#   DEMO_DIR (state).
 . "$(dirname "$0")/lib.sh"
 
-D=$PROJECT/.lab/demo
+D=${DEMO_DIR:-$PROJECT/.lab/demo}
 case $D/ in /run/*|/etc/*|/var/*|/opt/*|/srv/*|/mnt/*|/root/*) # the lab's hosts have these directories of their own
   D=/tmp/gluster-operator-demo-$(printf %s "$PROJECT" | sha256sum | cut -c1-8) ;; esac
 export GLH_PREFIX=${DEMO_PREFIX:-demo} GLH_NET=${DEMO_NET:-10.76.0} GLH_PING=10 GLH_DIR=$D/gluster KLAB_DIR=$D/kube
@@ -55,12 +56,16 @@ gone(){ local left; left=$(kubectl get "$@" --ignore-not-found -o name) && [ -z 
 sql(){ # POD STATEMENTS: by the pod's own client
   run "kubectl exec $1 -- sh -c 'MYSQL_PWD=\$MARIADB_ROOT_PASSWORD exec mariadb -uroot -e \"\$0\"' \"$2\""; }
 
-labs_up(){ local h
+labs_up(){ local h pid rc=0
   if [ -e "$D" ] && ! ip netns list | grep -q "^$GLH_PREFIX-br\b"; then say "   the lab of before is gone (a restart of the machine?): from the beginning"; down >/dev/null; fi
-  mkdir -p "$D" && "$hosts" up 3 0 || return 1
+  [ -e "$D" ] || ! ip netns list | grep -q "^$GLH_PREFIX-br\b" ||
+    { say "   a demo of another checkout runs: make demo-down there, or choose other names: DEMO_PREFIX=demo2 DEMO_NET=10.75.0 make demo"; exit 1; }
+  mkdir -p "$D" && "$hosts" up 0 0 || return 1 # the network, which both share
   for h in $("$hosts" list | awk '$2=="down"{print $1}'); do say "   $h was dead: starting it"; "$hosts" start "$h" || return 1; done
   [ -z "$("$kube" list | awk '$1!="cp"')" ] || for h in $("$kube" list | awk '$2=="down"{print $1}'); do say "   $h was dead: starting it"; done
-  "$kube" up 2
+  "$hosts" up 3 0 & pid=$!
+  "$kube" up 2 || rc=1
+  wait $pid && return $rc
 }
 old_objects(){ # of an earlier run
   if ! gone deployment/mysql || ! gone pods -l app=mysql; then

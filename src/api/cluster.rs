@@ -49,7 +49,7 @@ pub struct GlusterClusterSpec {
     /// The id of another operator, or of a deleted GlusterCluster, whose pool this one is told to take. The
     /// condition Ready with reason ManagedElsewhere names the id. Leave empty otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 128), regex(pattern = r"^([A-Za-z0-9][A-Za-z0-9.:-]*)?$"))]
+    #[schemars(length(max = 128), regex(pattern = schema::OWNER_ID))]
     pub take_over: String,
 }
 
@@ -123,7 +123,7 @@ pub struct Device {
 }
 
 /// Who may put volumes on a pool, and what they may ask for.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Tenancy {
     /// From which namespaces GlusterVolumes are admitted. The operator's own always is.
     #[serde(default)]
@@ -137,10 +137,22 @@ pub struct Tenancy {
             regex(pattern = r"^[a-z][a-z0-9-]*\.([A-Za-z0-9._-]+|\*)$")
         )
     )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub options: Vec<String>,
     /// Whether a volume of another namespace may name its bricks.
     #[serde(default)]
     pub bricks: Permission,
+}
+
+/// The same as `tenancy: {}`.
+impl Default for Tenancy {
+    fn default() -> Self {
+        Self {
+            namespaces: Namespaces::default(),
+            options: performance_options(),
+            bricks: Permission::default(),
+        }
+    }
 }
 
 fn performance_options() -> Vec<String> {
@@ -166,6 +178,7 @@ pub struct Namespaces {
     pub from: From,
     /// Labels of the namespaces, for `from: Selector`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label_selector")]
     pub selector: Option<LabelSelector>,
 }
 
@@ -189,9 +202,10 @@ pub struct Clients {
         length(min = 1, max = 16),
         inner(
             length(min = 1, max = 63),
-            regex(pattern = r"^(\*|[A-Za-z0-9.-]+|([0-9]{1,3}\.){1,3}\*)$")
+            regex(pattern = schema::ADDRESS)
         )
     )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub addresses: Vec<String>,
 }
 

@@ -42,6 +42,9 @@ pub fn bytes(text: &str) -> Result<u64, BadQuantity> {
         _ => return Err(bad("its unit is none of Ki, Mi, Gi, Ti, Pi, k, M, G, T, P")),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if number.ends_with('.') {
+        return Err(bad("its point has no digits behind it"));
+    }
     if whole.is_empty() || fraction.contains('.') || whole.len() > 18 || fraction.len() > 12 {
         return Err(bad("it does not begin with a number"));
     }
@@ -74,6 +77,8 @@ mod tests {
             ("100M", Some(100_000_000)),
             ("", None),
             ("Gi", None),
+            ("10.", None),
+            ("1.Gi", None),
             (".5Gi", None),
             ("1e3", None),
             ("-1", None),

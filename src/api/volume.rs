@@ -38,17 +38,19 @@ use super::schema;
 #[x_kube(validation = Rule::new("has(self.bricks) == has(oldSelf.bricks) && (!has(self.bricks) || self.bricks == oldSelf.bricks)").message("bricks are immutable"))]
 #[x_kube(validation = Rule::new("!has(self.bricks) || self.bricks.size() == (has(self.layout.replicate) ? self.layout.replicate.copies : 1) * (has(self.layout.distribute) ? self.layout.distribute : 1)").message("bricks must be as many as layout.replicate.copies times layout.distribute"))]
 #[x_kube(validation = Rule::new("!has(self.claim) || has(self.capacity)").message("a claim needs a capacity"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.claim) || has(self.claim)").message("a claim stays as long as the GlusterVolume: pods may use it, and only one node may reach its data"))]
 pub struct GlusterVolumeSpec {
     /// The GlusterCluster that holds the volume. Immutable.
     #[schemars(
         length(min = 1, max = 22),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        regex(pattern = schema::CLUSTER_NAME)
     )]
     pub cluster_name: String,
     /// The name of the volume in GlusterFS. Default: `<namespace>_<name>`. Another name is admitted only in the
     /// operator's own namespace, or when it begins with `<namespace>_`. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 54), regex(pattern = schema::VOLUME_NAME))]
+    #[x_kube(validation = Rule::new("self != 'all' && self != 'gluster_shared_storage'").message("this name has a meaning of its own in GlusterFS"))]
     pub volume_name: Option<String>,
     /// What the volume is built from. Immutable.
     pub layout: Layout,
@@ -59,9 +61,11 @@ pub struct GlusterVolumeSpec {
         length(min = 1, max = 128),
         inner(
             length(min = 4, max = 320),
-            regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9.-]*:(/[A-Za-z0-9._-]+)+$")
+            regex(pattern = schema::BRICK)
         )
     )]
+    #[x_kube(validation = Rule::new("self.all(brick, !brick.split('/').exists(part, part == '.' || part == '..'))").message("a path has no '.' or '..' in it"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub bricks: Option<Vec<String>>,
     /// How much may be stored, enforced by GlusterFS quota: a quantity of whole bytes, at least 1Mi. May be raised, and
     /// lowered to what is used. Absent: no limit.
@@ -83,7 +87,8 @@ pub struct GlusterVolumeSpec {
     /// `Delete` stops and deletes it once no pod uses it; its bricks are kept in the trash of their devices.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// Makes a PersistentVolume and a bound PersistentVolumeClaim in this namespace.
+    /// Makes a PersistentVolume and a bound PersistentVolumeClaim in this namespace. May be added later; it goes with the
+    /// GlusterVolume alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
 }
@@ -139,12 +144,13 @@ pub enum DeletionPolicy {
 #[x_kube(validation = Rule::new("self.accessModes == oldSelf.accessModes").message("access modes are immutable"))]
 #[x_kube(validation = Rule::new("!(self.accessModes.exists(m, m == 'ReadWriteOncePod') && self.accessModes.size() > 1)").message("ReadWriteOncePod stands alone"))]
 pub struct Claim {
-    /// Name of the PersistentVolumeClaim.
+    /// Name of the PersistentVolumeClaim. Immutable.
     #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_NAME))]
     pub name: String,
     /// `ReadWriteOnce` and `ReadWriteOncePod` volumes are fenced: one node at a time can reach the data. Databases need
-    /// one of them.
+    /// one of them. Beside a mode of many nodes they fence nothing. Immutable.
     #[schemars(length(min = 1, max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub access_modes: Vec<AccessMode>,
 }
 

@@ -162,7 +162,7 @@ impl Held {
                 Ok(Err(error)) => warn!(%error, "the lease was not renewed"),
                 Err(_) => warn!("the lease was not renewed: the API server does not answer"),
             }
-            if renewed.elapsed() > DURATION - PERIOD {
+            if renewed.elapsed() + PERIOD > DURATION {
                 return Err(Lost("it could not be renewed in time".into()));
             }
         }

@@ -31,7 +31,7 @@ pub(super) fn blame(findings: &mut Vec<Finding>, failure: &StepFailure) {
             Some(finding) if kind == ConditionType::Ready && finding.holds == Some(true) => {}
             Some(finding) => *finding = Finding::no(kind, reason, message.clone()),
             None if kind == ConditionType::InSync => {
-                findings.push(Finding::no(kind, reason, message.clone()))
+                findings.push(Finding::no(kind, reason, message.clone()));
             }
             None => {}
         }

@@ -1,7 +1,7 @@
 //! Who uses a volume: pods with its claim, and the nodes that they are bound to. Read anew from the API server for each
 //! decision; a cache could be behind, and a fence decides over data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
@@ -105,19 +105,25 @@ pub(super) async fn wish(
         .iter()
         .map(|node| (node.name_any(), node_facts(node)))
         .collect();
-    let storage = cluster
-        .nodes
-        .iter()
-        .flat_map(|node| {
-            [
-                node.address.as_str().to_owned(),
-                node.name.as_str().to_owned(),
-            ]
-        })
-        .collect();
+    let storage = storage(cluster).await;
     Ok(Wish {
         pods,
         nodes,
         storage,
     })
+}
+
+/// Addresses of the storage hosts, whose own daemons are clients of every brick. Names are resolved, since bricks know
+/// their clients by address; one that does not resolve leaves its host a stranger, and strangers make a fence wait.
+pub(super) async fn storage(cluster: &ValidCluster) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for node in &cluster.nodes {
+        all.extend([node.name.to_string(), node.address.to_string()]);
+        if node.address.as_str().parse::<std::net::Ipv4Addr>().is_err()
+            && let Ok(found) = tokio::net::lookup_host((node.address.as_str(), 0)).await
+        {
+            all.extend(found.map(|address| address.ip().to_string()));
+        }
+    }
+    all
 }

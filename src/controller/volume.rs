@@ -47,7 +47,7 @@ pub(super) async fn reconcile(
     let timer = Instant::now();
     let work = Work::new(&object, &context);
     let result = match work {
-        Ok(work) => work.run().await,
+        Ok(work) => Box::pin(work.run()).await,
         Err(error) => Err(error),
     };
     context.metrics.reconciled(
@@ -102,9 +102,9 @@ impl<'a> Work<'a> {
             return Ok(Action::requeue(Duration::from_millis(500)));
         }
         if self.object.metadata.deletion_timestamp.is_some() {
-            self.remove().await
+            Box::pin(self.remove()).await
         } else {
-            self.keep().await
+            Box::pin(self.keep()).await
         }
     }
 
@@ -160,14 +160,14 @@ impl<'a> Work<'a> {
         if ready(&findings)
             && let Some(wanted) = &target.want.claim
         {
-            let problem = claim::ensure(
+            let problem = Box::pin(claim::ensure(
                 self.context,
                 &self.namespace,
                 wanted,
                 &target.want,
                 &target.cluster,
                 &converged.view,
-            )
+            ))
             .await?;
             if let Some(problem) = problem {
                 findings.retain(|finding| finding.kind != ConditionType::InSync);
@@ -308,8 +308,10 @@ impl<'a> Work<'a> {
         // no command that may hang is sent while one would
         let safe = pool_plan::held_back(cluster, view).is_none();
         let quota_from = coordinator.filter(|_| limited && safe);
-        let clients_from =
-            coordinator.filter(|_| safe && decide::needs_clients(want, cluster, view, wish));
+        // before a volume is stopped for good, whoever still has it mounted counts, by a pod or by hand
+        let going = self.object.metadata.deletion_timestamp.is_some() && started.is_some();
+        let clients_from = coordinator
+            .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
         pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await
@@ -406,7 +408,7 @@ impl<'a> Work<'a> {
                 (Err(failure), Step::SetOptions { each: true, .. })
                     if failure.class == Class::Refused =>
                 {
-                    failed = failed.or(Some(failure))
+                    failed = failed.or(Some(failure));
                 }
                 (Err(failure), _) => return Ok(Some(failure)),
             }
@@ -555,7 +557,10 @@ impl<'a> Work<'a> {
                 Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
                 None => Vec::new(),
             };
-            let wish = Wish::default();
+            let wish = Wish {
+                storage: uses::storage(cluster).await,
+                ..Wish::default()
+            };
             let view = pool.observe(Instant::now()).await.view;
             let inspected = self.inspect(&target, &view, &wish).await;
             let unsettled = pool.unsettled(&want.volume);

@@ -136,7 +136,7 @@ fn element(name: &str) -> Element {
 }
 
 fn close(open: &mut [Element], root: &mut Option<Element>, mut done: Element) {
-    done.text = done.text.trim().to_owned();
+    done.text = done.text.trim().into();
     match open.last_mut() {
         Some(parent) => parent.children.push(done),
         None => *root = Some(done),
@@ -234,7 +234,7 @@ mod tests {
             ),
             (format!("{HEAD}{}", "<a>".repeat(100_000)), NoAnswer::Torn),
         ] {
-            assert_eq!(Answer::read(&text).unwrap_err(), want, "{:.60}", text);
+            assert_eq!(Answer::read(&text).unwrap_err(), want, "{text:.60}");
         }
         // only the exact 0 is success
         for result in ["+0", "00", "-0", "1", "-2"] {

@@ -253,9 +253,9 @@ impl PoolView {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for (name, facts) in self.answered() {
             if facts.state.volume(volume).is_some() {
-                with.push(name)
+                with.push(name);
             } else {
-                without.push(name)
+                without.push(name);
             }
         }
         (with, without)

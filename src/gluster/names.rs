@@ -170,7 +170,8 @@ name!(
     "an IPv4 address or host name, or an IPv4 prefix that ends in '.*', or '*'; at most 63 characters",
     |text| text == "*" || text.parse::<HostName>().is_ok()
         || text.strip_suffix(".*").is_some_and(|head| head.split('.').count() <= 3
-            && head.split('.').all(|part| part.parse::<u8>().is_ok()))
+            && head.split('.').all(|part| part.len() <= 3
+                && part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u8>().is_ok()))
 );
 
 name!(
@@ -186,6 +187,10 @@ name!(
 pub const OWNER_XATTR: &str = "trusted.gluster-operator.owner";
 /// The volume option that says the same; a cache of the xattrs, since `volume reset` drops it.
 pub const OWNER_OPTION: &str = "user.gluster-operator.owner";
+/// The volume option that says which addresses may mount.
+pub const ALLOW_OPTION: &str = "auth.allow";
+/// Its value that admits nobody: no client has this source address.
+pub const ALLOW_NOBODY: &str = "0.0.0.0";
 /// Where each host of a pool keeps the id of whoever may write to that pool.
 pub const OWNER_FILE: &str = "/var/lib/gluster-operator/owner";
 /// Where a host keeps our locks and the files of `get-state`; gone at a reboot, and may be.
@@ -343,7 +348,15 @@ mod tests {
         for good in ["*", "10.0.*", "10.0.0.7", "db1.example.org"] {
             assert!(good.parse::<AddressPattern>().is_ok(), "{good:?}");
         }
-        for bad in ["10.0.0.0/24", "10.*.*", "a,b", "*.*", "10.0.0.0.*"] {
+        for bad in [
+            "10.0.0.0/24",
+            "10.*.*",
+            "a,b",
+            "*.*",
+            "10.0.0.0.*",
+            "+1.*",
+            "0001.*",
+        ] {
             assert!(bad.parse::<AddressPattern>().is_err(), "{bad:?}");
         }
         assert!("default_mysql".parse::<VolumeName>().is_ok());

@@ -186,11 +186,15 @@ impl Gluster {
                     put(&[&"replica", copies]);
                 }
                 put(&[&"transport", &"tcp"]);
-                bricks.iter().for_each(|brick| put(&[brick]));
+                for brick in bricks {
+                    put(&[brick]);
+                }
             }
             Self::Set(volume, options) => {
                 put(&[&"volume", &"set", volume]);
-                options.iter().for_each(|(key, value)| put(&[key, value]));
+                for (key, value) in options {
+                    put(&[key, value]);
+                }
             }
             Self::Reset(volume, key) => put(&[&"volume", &"reset", volume, key]),
             Self::Start(volume) => put(&[&"volume", &"start", volume]),

@@ -10,15 +10,12 @@ use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{BrickClients, Volume};
-use crate::gluster::names::{OptionKey, OptionValue, VolumeName};
+use crate::gluster::names::{
+    ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, OptionKey, OptionValue, VolumeName,
+};
 
 use super::Plan;
 use super::step::Step;
-
-/// The value of `auth.allow` that admits nobody: no client has this source address.
-pub const NOBODY: &str = "0.0.0.0";
-/// The option.
-pub const ALLOW: &str = "auth.allow";
 
 /// A pod that has the claim of the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +154,21 @@ pub fn plan(
                  is being deleted while {node} is not ready or carries node.kubernetes.io/out-of-service"
             ))
         }
-        Holder::Stranger(address) => fence(name, &address),
+        Holder::Stranger(address) => {
+            // it may be the address of a node that Kubernetes has forgotten, with a pod that runs on
+            let lost = wish
+                .pods
+                .iter()
+                .find(|pod| !pod.finished && !pod.deleting && !wish.nodes.contains_key(&pod.node));
+            match lost {
+                Some(pod) => waiting(format!(
+                    "node {next} waits for the volume: Kubernetes does not know node {} of {}, which may still write to it; {address} is \
+                     shut out when that pod is gone or being deleted",
+                    pod.node, pod.pod
+                )),
+                None => fence(name, &address),
+            }
+        }
         Holder::Nobody => admit(name, wish, next, clients),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{HostFacts, PoolView, SilentKind};
+use crate::gluster::model::{HostFacts, Peer, PoolView, SilentKind};
 use crate::gluster::names::{HostName, OwnerId, Uuid};
 
 use super::Plan;
@@ -37,6 +37,9 @@ pub struct Membership<'a> {
     pub others: Vec<(&'a HostName, String)>,
 }
 
+/// Uuids that know each other, and the listed hosts among them.
+type Group<'a> = (BTreeSet<&'a Uuid>, Vec<(&'a HostName, &'a HostFacts)>);
+
 fn group(facts: &HostFacts) -> BTreeSet<&Uuid> {
     facts
         .state
@@ -50,26 +53,31 @@ fn group(facts: &HostFacts) -> BTreeSet<&Uuid> {
 /// Sorts the hosts that answered. The pool is the group with most listed hosts; among equal ones that which carries our
 /// owner file, then that of the host listed first. Two equal groups that both have peers or volumes are a conflict.
 pub fn membership<'a>(want: &ValidCluster, pool: &'a PoolView) -> Membership<'a> {
-    let mut groups: Vec<(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for node in &want.nodes {
         let Some((name, facts)) = pool.answered().find(|(name, _)| **name == node.name) else {
             continue;
         };
-        let own = group(facts);
-        let uuid = facts.state.uuid.as_ref();
-        match groups
-            .iter_mut()
-            .find(|(ids, _)| uuid.is_some_and(|uuid| ids.contains(uuid)) || !ids.is_disjoint(&own))
-        {
-            Some((ids, hosts)) => {
-                ids.extend(own);
-                hosts.push((name, facts));
-            }
-            None => groups.push((own, vec![(name, facts)])),
+        let (mut ids, mut hosts) = (group(facts), vec![(name, facts)]);
+        // one host that knows two groups makes them one, even where these do not know each other
+        let (joined, rest): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|(other, _)| !other.is_disjoint(&ids));
+        for (other, members) in joined.into_iter().rev() {
+            ids.extend(other);
+            hosts.splice(0..0, members);
         }
+        groups = rest;
+        groups.push((ids, hosts));
     }
+    // by the host listed first
+    groups.sort_by_key(|(_, hosts)| {
+        want.nodes
+            .iter()
+            .position(|node| hosts.iter().any(|(name, _)| **name == node.name))
+    });
     let ours = |facts: &HostFacts| facts.owner.as_deref() == Some(want.owner.as_str());
-    let rank = |(ids, hosts): &(BTreeSet<&Uuid>, Vec<(&HostName, &HostFacts)>)| {
+    let rank = |(ids, hosts): &Group<'_>| {
         let owned = hosts.iter().any(|(_, facts)| ours(facts));
         let settled = ids.len() > 1
             || hosts
@@ -138,15 +146,29 @@ pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a Ho
 pub fn held_back(want: &ValidCluster, pool: &PoolView) -> Option<String> {
     let coordinator = coordinator(want, pool)?;
     let facts = pool.facts(coordinator)?;
+    let answered: BTreeSet<&Uuid> = pool
+        .answered()
+        .filter_map(|(_, facts)| facts.state.uuid.as_ref())
+        .collect();
     for (name, why, _) in pool.silent() {
-        let node = want.nodes.iter().find(|node| node.name == *name)?;
-        let names = [name.as_str(), node.address.as_str()];
-        let peer = facts.state.peers.iter().find(|peer| {
+        let node = want.nodes.iter().find(|node| node.name == *name);
+        let names = [
+            name.as_str(),
+            node.map_or(name.as_str(), |node| node.address.as_str()),
+        ];
+        let named = |peer: &&Peer| {
             names.contains(&peer.hostname.as_str())
                 || peer
                     .other_names
                     .iter()
                     .any(|other| names.contains(&other.as_str()))
+        };
+        let peers = &facts.state.peers;
+        // gluster may know it by a name that we do not: then it may be any connected peer that gave no answer
+        let peer = peers.iter().find(named).or_else(|| {
+            peers
+                .iter()
+                .find(|peer| peer.connected && !answered.contains(&peer.uuid))
         });
         if peer.is_some_and(|peer| peer.connected) {
             let timeout = match facts.ping_timeout {
@@ -217,6 +239,19 @@ pub fn plan(want: &ValidCluster, pool: &PoolView) -> Plan {
         );
         return not_ready(silence_reason(kind), message, None);
     }
+    // a host that has no peers, while others are silent, may have been left by its pool: that one may be theirs
+    let alone = membership
+        .members
+        .values()
+        .all(|facts| facts.state.peers.is_empty());
+    if let (true, false, Some((name, why, kind))) =
+        (alone, membership.members.is_empty(), pool.silent().next())
+    {
+        let message = format!(
+            "{why}; the hosts that answer have no peers, and the pool may be where {name} is"
+        );
+        return not_ready(silence_reason(kind), message, None);
+    }
     let Some(coordinator) = coordinator(want, pool) else {
         let (reason, message) = match pool.silent().next() {
             Some((_, why, kind)) if membership.members.is_empty() => {
@@ -278,10 +313,11 @@ fn steps(
     coordinator: &HostName,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    for (host, facts) in pool.answered() {
+    // a host is claimed once it is a member: our file on a host outside would make that host look like our pool
+    for (host, facts) in &membership.members {
         if facts.owner.as_deref() != Some(want.owner.as_str()) {
             steps.push(Step::ClaimHost {
-                host: host.clone(),
+                host: (*host).clone(),
                 owner: want.owner.clone(),
                 replace: facts.owner.is_some(),
             });

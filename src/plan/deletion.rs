@@ -20,7 +20,7 @@ pub enum Deletion {
 }
 
 /// A deletion that has to wait.
-pub fn wait(message: String) -> Deletion {
+pub fn wait(message: impl std::fmt::Display) -> Deletion {
     let message = format!("{message}; deletion goes on by itself after that");
     Deletion::Going(Plan::wait(
         Finding::no(ConditionType::Progressing, Reason::DeletionBlocked, message),
@@ -75,10 +75,10 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         .iter()
         .filter_map(|host| pool.facts(host)?.state.volume(&want.volume));
     let Some(volume) = volumes.next() else {
-        return wait("no host can take commands now".into());
+        return wait("no host can take commands now");
     };
     if volumes.any(|other| other.id != volume.id || other.bricks.len() != volume.bricks.len()) {
-        return wait("the hosts do not agree on what the volume is".into());
+        return wait("the hosts do not agree on what the volume is");
     }
     let disconnected = pool.answered().find_map(|(name, facts)| {
         facts
@@ -95,7 +95,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     }
     let bricks = bricks_of(volume);
     if bricks.len() != volume.bricks.len() {
-        return wait("the volume has bricks with names that we would not give".into());
+        return wait("the volume has bricks with names that we would not give");
     }
     if let Err(why) = ownership::for_destruction(&want.mark, &bricks, &view.bricks) {
         return wait(format!(
@@ -103,12 +103,15 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
+    if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(situation)) {
+        return wait(why);
+    }
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
         .map(|brick| place::of_brick(want, pool_want, brick))
         .collect();
     let Some(places) = places else {
-        return wait("a brick lies outside of the directories that are this volume's own".into());
+        return wait("a brick lies outside of the directories that are this volume's own");
     };
     let name = trash_name(want, &places);
     let moved: Vec<_> = places
@@ -166,6 +169,18 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
         .filter(|place| place.parent != place.path)
         .find_map(|place| place.parent.as_str().rsplit('/').next())
         .map_or_else(|| place::directory_name(want), ToOwned::to_owned)
+}
+
+/// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.
+fn mounted(situation: Situation<'_>) -> Option<String> {
+    let Some(clients) = &situation.view.clients else {
+        return Some("which clients have the volume mounted could not be found out".into());
+    };
+    let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
+    let stranger = addresses.find(|address| !situation.wish.storage.contains(*address))?;
+    Some(format!(
+        "the volume is mounted on {stranger}; unmount it there"
+    ))
 }
 
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were.

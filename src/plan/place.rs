@@ -1,10 +1,10 @@
 //! Where bricks go.
 
-use crate::gluster::model::{DeviceFacts, PoolView};
+use crate::gluster::model::{BrickFacts, DeviceFacts, PoolView, VolumeView};
 use crate::gluster::names::{Brick, HostName, HostPath};
 
 use super::step::BrickPlace;
-use super::validate::{ValidCluster, ValidNode, ValidVolume};
+use super::validate::{ValidCluster, ValidNode, ValidVolume, below};
 
 /// `<volume>-<8 hex of the object's uid>`: the name of a volume's directories, on devices and in the trash. A volume made
 /// again under the same name never meets the bricks of the one before.
@@ -27,7 +27,7 @@ pub fn device_ready(facts: Option<&DeviceFacts>, device: &HostPath) -> Result<()
     }
 }
 
-/// The places of all bricks of a volume, in gluster's order. Deterministic in (want, cluster, pool).
+/// The places of all bricks of a volume, in gluster's order. Deterministic in its arguments.
 ///
 /// # Errors
 /// When it does not fit: the arithmetic, in words.
@@ -35,6 +35,7 @@ pub fn bricks(
     want: &ValidVolume,
     cluster: &ValidCluster,
     pool: &PoolView,
+    view: &VolumeView,
 ) -> Result<Vec<BrickPlace>, String> {
     if let Some(bricks) = &want.bricks {
         return bricks
@@ -44,6 +45,7 @@ pub fn bricks(
                     .device_of(brick)
                     .ok_or_else(|| format!("{brick} lies below no device"))?;
                 usable(pool, &brick.host, device)?;
+                apart(pool, brick)?;
                 Ok(BrickPlace {
                     host: brick.host.clone(),
                     device: device.clone(),
@@ -66,7 +68,7 @@ pub fn bricks(
         .skip(start)
         .take(cluster.nodes.len())
     {
-        match place_on(want, node, pool) {
+        match place_on(want, node, pool, view) {
             Ok(place) => places.push(place),
             Err(why) => reasons.push(why),
         }
@@ -82,8 +84,35 @@ pub fn bricks(
             "needs {needed} hosts with a device for bricks (one brick a host), has {have}: {why}"
         ));
     }
+    // free space and answers change between two tries: what was begun is gone on with, so that nothing half made stays
+    places.sort_by_key(|place| !begun(want, place, view));
     places.truncate(needed);
     Ok(places)
+}
+
+fn begun(want: &ValidVolume, place: &BrickPlace, view: &VolumeView) -> bool {
+    matches!(view.bricks.get(&place.brick()), Some(BrickFacts::Present { owner: Some(owner), .. }) if *owner == want.mark)
+}
+
+/// A brick that a user names lies neither in the brick of another volume nor around one: its directory would be made
+/// before gluster refuses it. Hosts have several names, so the paths alone are compared.
+fn apart(pool: &PoolView, brick: &Brick) -> Result<(), String> {
+    for (_, facts) in pool.answered() {
+        for volume in &facts.state.volumes {
+            for other in &volume.bricks {
+                let Ok(path) = other.path.parse::<HostPath>() else {
+                    continue;
+                };
+                if below(&path, &brick.path) || below(&brick.path, &path) {
+                    return Err(format!(
+                        "{brick} and the brick {}:{path} of volume {} lie in each other",
+                        other.host, volume.name
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn usable(pool: &PoolView, host: &HostName, device: &HostPath) -> Result<(), String> {
@@ -100,11 +129,20 @@ fn free(pool: &PoolView, host: &HostName, device: &HostPath) -> u64 {
     }
 }
 
-fn place_on(want: &ValidVolume, node: &ValidNode, pool: &PoolView) -> Result<BrickPlace, String> {
+fn place_on(
+    want: &ValidVolume,
+    node: &ValidNode,
+    pool: &PoolView,
+    view: &VolumeView,
+) -> Result<BrickPlace, String> {
     let mut why = format!("{} lists no device", node.name);
     let mut devices: Vec<&HostPath> = node.devices.iter().collect();
-    // the emptiest first; the first of the list where they are equal
-    devices.sort_by_key(|device| std::cmp::Reverse(free(pool, &node.name, device)));
+    // where an earlier try has begun; then the emptiest first; the first of the list where they are equal
+    devices.sort_by_key(|device| {
+        let begun =
+            candidate(want, &node.name, device).is_some_and(|place| begun(want, &place, view));
+        std::cmp::Reverse((begun, free(pool, &node.name, device)))
+    });
     for device in devices {
         match usable(pool, &node.name, device) {
             Ok(()) => {

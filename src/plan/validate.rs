@@ -117,6 +117,14 @@ fn parse_options(
     let mut parsed = BTreeMap::new();
     for (key, value) in options {
         match (key.parse::<OptionKey>(), value.parse::<OptionValue>()) {
+            // gluster would take it, and keep it in small letters: it would never be seen to be set
+            (Ok(key), Ok(_)) if key.as_str().contains(|c: char| c.is_ascii_uppercase()) => {
+                let small = key.as_str().to_ascii_lowercase();
+                problems.push(Invalid::spec(
+                    field,
+                    format!("{key}: the keys of options have small letters, write {small}"),
+                ));
+            }
             (Ok(key), Ok(value)) => {
                 parsed.insert(key, value);
             }
@@ -150,7 +158,7 @@ pub fn cluster(
             match device.path.parse::<HostPath>() {
                 Ok(path) => devices.push(path),
                 Err(error) => {
-                    problems.push(Invalid::spec(field(&format!("devices[{at}].path")), error))
+                    problems.push(Invalid::spec(field(&format!("devices[{at}].path")), error));
                 }
             }
         }
@@ -362,7 +370,8 @@ pub fn volume(
         .clone()
         .unwrap_or_else(|| default_volume_name(tenant.namespace, name));
     let prefix = format!("{}_", tenant.namespace);
-    if !tenant.operators_own && !volume_name.starts_with(&prefix) {
+    // a default name is made from the namespace; where that is long it is cut, and ends in a hash instead
+    if !tenant.operators_own && spec.volume_name.is_some() && !volume_name.starts_with(&prefix) {
         problems.push(Invalid::not_allowed(
             "spec.volumeName",
             format!("{volume_name:?} has to begin with {prefix:?} in this namespace"),

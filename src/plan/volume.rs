@@ -8,7 +8,9 @@ use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
 };
-use crate::gluster::names::{Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue};
+use crate::gluster::names::{
+    ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
+};
 use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
@@ -157,12 +159,13 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
         cluster,
         pool,
         unsettled,
+        view,
         ..
     } = situation;
     let waiting = |reason, message: String| {
         let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
         match seen(want, cluster, pool) {
-            Some(volume) => findings.extend(health(want, volume, pool)),
+            Some(volume) => findings.extend(health(want, volume, pool, &view.quota)),
             None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
         }
         Some(Plan {
@@ -214,22 +217,27 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
         now,
         ..
     } = situation;
-    let places = match place::bricks(want, cluster, pool) {
+    let places = match place::bricks(want, cluster, pool, view) {
         Ok(places) => places,
         Err(why) => return stuck(Reason::DoesNotFit, why),
     };
+    if let Some(why) = may_be_elsewhere(want, situation) {
+        return stuck(Reason::HostUnreachable, why);
+    }
     let mut steps = Vec::new();
     let mut torn = Vec::new();
     for place in &places {
         let brick = place.brick();
         match view.bricks.get(&brick) {
-            Some(BrickFacts::Missing) => {}
-            Some(BrickFacts::Present {
-                foreign_mark: false,
-                owner: None,
-                volume_id: None,
-                empty: true,
-            }) => {}
+            Some(
+                BrickFacts::Missing
+                | BrickFacts::Present {
+                    foreign_mark: false,
+                    owner: None,
+                    volume_id: None,
+                    empty: true,
+                },
+            ) => {}
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
@@ -303,6 +311,34 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     }
 }
 
+/// Whether a host that does not answer may know the volume though the others do not: a creation that was cut off can have
+/// reached one host alone. Bricks are marked on every host of them before that, so a mark on a host that answers tells of
+/// such a try; and where so many hosts are silent that all bricks may lie on them, nothing tells.
+fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<String> {
+    let Situation {
+        cluster,
+        pool,
+        view,
+        ..
+    } = situation;
+    let silent: Vec<&HostName> = pool.silent().map(|(name, _, _)| name).collect();
+    let first = silent.first()?;
+    let tried = view.bricks.iter().find(|(_, facts)| {
+        matches!(facts, BrickFacts::Present { owner: Some(owner), .. } if want.mark.same_object(owner, cluster.take_over.as_ref()))
+    });
+    let bricks = want.sets as usize * want.set_size() as usize;
+    let could_hold_all = want.bricks.is_none() && silent.len() >= bricks;
+    let why = match tried {
+        Some((brick, _)) => format!("{brick} is marked already, so it may have been made before"),
+        None if could_hold_all => "all of its bricks may lie there".to_owned(),
+        None => return None,
+    };
+    Some(format!(
+        "{first} does not answer and may know the volume {}: {why}; it is made when that host has answered",
+        want.volume
+    ))
+}
+
 fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
     list.iter()
         .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
@@ -331,7 +367,7 @@ fn first_options(want: &ValidVolume) -> Vec<Step> {
         base.extend(pairs(&[(CLOSED, "off")]));
     }
     if want.access == Access::OneWriter {
-        base.extend(pairs(&[(attach::ALLOW, attach::NOBODY)]));
+        base.extend(pairs(&[(ALLOW_OPTION, ALLOW_NOBODY)]));
     }
     let mut steps = vec![Step::SetOptions {
         volume: want.volume.clone(),
@@ -348,6 +384,17 @@ fn first_options(want: &ValidVolume) -> Vec<Step> {
     steps
 }
 
+fn foreign(want: &ValidVolume, why: &str) -> Plan {
+    let message = format!(
+        "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
+        want.volume
+    );
+    let mut plan = stuck(Reason::NotOwned, message.clone());
+    plan.findings
+        .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
+    plan
+}
+
 fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
     let Situation {
         cluster,
@@ -355,6 +402,17 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         view,
         ..
     } = situation;
+    let differs = pool
+        .answered()
+        .filter_map(|(name, facts)| Some((name, facts.state.volume(&want.volume)?)))
+        .find(|(_, other)| other.id != volume.id);
+    if let Some((host, other)) = differs {
+        let message = format!(
+            "{host} has another volume {} (id {}) than the others (id {}); nothing is changed",
+            want.volume, other.id, volume.id
+        );
+        return stuck(Reason::GhostVolume, message);
+    }
     let bricks = bricks_of(volume);
     let remark = match ownership::for_change(
         &want.mark,
@@ -362,23 +420,18 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         &bricks,
         &view.bricks,
     ) {
-        Verdict::Ours { remark } => remark,
-        Verdict::Foreign(why) => {
-            let message = format!(
-                "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
-                want.volume
-            );
-            let mut plan = stuck(Reason::NotOwned, message.clone());
-            plan.findings
-                .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
-            return plan;
+        // whose the bricks are that we could not have named can't be read
+        Verdict::Ours { .. } if bricks.len() != volume.bricks.len() => {
+            return foreign(want, "some of its bricks have names that we would not give");
         }
+        Verdict::Ours { remark } => remark,
+        Verdict::Foreign(why) => return foreign(want, &why),
         Verdict::Unknown(why) => {
             let message = format!(
                 "whether volume {} is ours can't be told now: {why}; nothing is changed",
                 want.volume
             );
-            let mut findings = health(want, volume, pool);
+            let mut findings = health(want, volume, pool, &view.quota);
             findings.push(Finding::no(
                 ConditionType::InSync,
                 Reason::HostUnreachable,
@@ -401,7 +454,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         format!("all bricks that can be read carry the mark {}", want.mark),
     );
     if let Some(why) = layout_differs(want, volume) {
-        let mut findings = health(want, volume, pool);
+        let mut findings = health(want, volume, pool, &view.quota);
         findings.extend([
             owned,
             Finding::no(ConditionType::InSync, Reason::LayoutDiffers, why),
@@ -422,10 +475,10 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(options_steps(want, volume));
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()))
+            steps.push(Step::StartVolume(want.volume.clone()));
         }
         VolumeStatus::Started if !offline(want, pool).is_empty() => {
-            steps.push(Step::StartBricks(want.volume.clone()))
+            steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
     }
@@ -446,7 +499,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         steps = attach.steps;
     }
     findings.extend(attach.findings);
-    findings.extend(health(want, volume, pool));
+    findings.extend(health(want, volume, pool, &view.quota));
     findings.push(in_sync(&steps, quota_problem));
     Plan {
         steps,
@@ -487,7 +540,7 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
             .state
             .volume(&want.volume)?
             .options
-            .get(attach::ALLOW)
+            .get(ALLOW_OPTION)
             .cloned()
     };
     let mut hosts = pool.answered().map(|(name, facts)| (name, allow(facts)));
@@ -495,8 +548,7 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
     let (other, _) = hosts.find(|(_, theirs)| *theirs != value)?;
     Some(format!(
         "{first} and {other} do not agree on {} of volume {}",
-        attach::ALLOW,
-        want.volume
+        ALLOW_OPTION, want.volume
     ))
 }
 
@@ -577,20 +629,8 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.steps.push(Step::EnableQuota(name.clone()));
             plan.steps.push(Step::LimitUsage(name, capacity));
         }
-        (_, true, _) if is_open(volume) && view.crawling == Some(false) => {
-            plan.steps = vec![set_closed(want, "off")]
-        }
-        (_, true, _) if is_open(volume) && volume.status == VolumeStatus::Started => {
-            plan.recheck = Some(CRAWL);
-            plan.findings.push(Finding::no(
-                ConditionType::InSync,
-                Reason::Working,
-                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
-            ));
-        }
-        (None, false, _) if is_open(volume) => plan.steps = vec![set_closed(want, "off")],
         (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
-            plan.steps = vec![Step::LimitUsage(name, capacity)]
+            plan.steps = vec![Step::LimitUsage(name, capacity)];
         }
         (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
             if capacity < limit.hard_limit && capacity < limit.used {
@@ -611,9 +651,27 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
                 ConditionType::InSync,
                 Reason::Unknown,
                 format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
-            ))
+            ));
         }
         (Some(_), true, _) | (None, ..) => {}
+    }
+    // a crawl over much data takes hours: the limit does not wait for it
+    if is_open(volume)
+        && !plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::EnableQuota(_)))
+    {
+        if !enabled || view.crawling == Some(false) {
+            plan.steps.push(set_closed(want, "off"));
+        } else if volume.status == VolumeStatus::Started {
+            plan.recheck = Some(CRAWL);
+            plan.findings.push(Finding::no(
+                ConditionType::InSync,
+                Reason::Working,
+                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
+            ));
+        }
     }
     plan
 }
@@ -681,7 +739,12 @@ fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {
 
 /// Ready and Healthy of a volume that exists. Ready: started, and every set has the bricks that writing needs; bricks of
 /// a silent host do not count as running.
-pub fn health(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<Finding> {
+pub fn health(
+    want: &ValidVolume,
+    volume: &Volume,
+    pool: &PoolView,
+    quota: &QuotaView,
+) -> Vec<Finding> {
     let bricks = online(want, pool);
     let down: Vec<String> = bricks
         .iter()
@@ -713,7 +776,9 @@ pub fn health(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<Findi
             format!("not running: {}", down.join(", ")),
         )
     };
-    let limited = want.capacity.is_none() || volume.quota_enabled();
+    // an answer that is not known takes nothing back
+    let unlimited = matches!(quota, QuotaView::Off | QuotaView::NoLimit);
+    let limited = want.capacity.is_none() || (volume.quota_enabled() && !unlimited);
     let ready = match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
             ConditionType::Ready,

@@ -6,11 +6,10 @@ use futures::future::join_all;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::gluster::names::{HostName, OptionKey, OptionValue};
+use crate::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, HostName, OptionKey, OptionValue};
 use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
-use crate::plan::attach::{ALLOW, NOBODY};
 use crate::plan::step::{BrickPlace, Step};
 
 use super::{Pool, Unsettled};
@@ -158,7 +157,7 @@ impl Pool {
             Step::EnableQuota(volume) => gluster(Gluster::QuotaEnable(volume)).await,
             Step::LimitUsage(volume, bytes) => gluster(Gluster::QuotaLimit(volume, bytes)).await,
             Step::RemoveLimit(volume) => gluster(Gluster::QuotaRemove(volume)).await,
-            Step::Fence { volume, .. } => match allow(NOBODY) {
+            Step::Fence { volume, .. } => match allow(ALLOW_NOBODY) {
                 Some(option) => gluster(Gluster::Set(volume, [option].into())).await,
                 None => Ok(()),
             },
@@ -338,7 +337,7 @@ impl Pool {
 }
 
 fn allow(value: &str) -> Option<(OptionKey, OptionValue)> {
-    Some((ALLOW.parse().ok()?, value.parse().ok()?))
+    Some((ALLOW_OPTION.parse().ok()?, value.parse().ok()?))
 }
 
 fn unknown(message: &str) -> Outcome {

@@ -110,9 +110,10 @@ impl Pool {
         crawl: bool,
     ) -> VolumeView {
         let crawling = async {
-            match crawl {
-                true => self.crawling(volume, bricks).await,
-                false => None,
+            if crawl {
+                self.crawling(volume, bricks).await
+            } else {
+                None
             }
         };
         let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();

@@ -47,8 +47,8 @@ load(){ local nodes=$1 binary=${2:-} work b m n p pids=()
     b=$(operator_base); operator_files "$binary" "$work/o"
     "$here/image.sh" thin "gluster-operator:$VERSION" "${b#* }" "$work/o" "$work/operator.tar" /usr/local/bin/gluster-operator; fi
   for n in $nodes; do
-    { if [ -n "$binary" ]; then into "$n" "${b% *}" "${b#* }" "gluster-operator:$VERSION" "$work/operator.tar"; fi
-      into "$n" "${m% *}" "${m#* }" mariadb:10.11 "$work/mariadb.tar"; } & pids+=($!); done
+    [ -z "$binary" ] || { into "$n" "${b% *}" "${b#* }" "gluster-operator:$VERSION" "$work/operator.tar" & pids+=($!); }
+    into "$n" "${m% *}" "${m#* }" mariadb:10.11 "$work/mariadb.tar" & pids+=($!); done
   for p in "${pids[@]}"; do wait "$p"; done
 }
 archive(){ local work b

@@ -21,10 +21,10 @@ fn day_two() {
         || capacity(world),
     );
     world.scene("a limit that comes later counts what is there", || {
-        late_limit(world)
+        late_limit(world);
     });
     world.scene("options come, change and go; those of others stay", || {
-        options(world)
+        options(world);
     });
     world.scene(
         "Retain leaves the volume, and an object of the same name gets it back",

@@ -45,13 +45,13 @@ fn faults_are_told_and_mended() {
         || owner_appears(world),
     );
     world.scene("a device that is unmounted under running bricks", || {
-        unmounted(world)
+        unmounted(world);
     });
     world.scene("a second controller stands by", || standby(world));
     world.scene("a glusterd that hangs", || hung(world));
     world.scene("a host that is killed", || down(world, "kill", "node3"));
     world.scene("glusterd is told to notice silence", || {
-        ping_timeout(world, 10)
+        ping_timeout(world, 10);
     });
     world.scene(
         "a host that falls silent, noticed by glusterd after 10 s",
@@ -291,7 +291,7 @@ fn volume_faults(world: &World) {
     let histories = POOL.map(|host| world.history(host));
     world.volume("foreign", &json!({"capacity": "16Mi"}));
     // somebody else's work on a volume of that name
-    let _ = world.hosts.start(
+    let mut holder = world.hosts.start(
         &coordinator,
         &[
             "flock",
@@ -323,6 +323,7 @@ fn volume_faults(world: &World) {
             ],
         )
     });
+    let _ = holder.wait(); // it sleeps for 12 s
     let object = world.wait_volume("options", SOON, "has a bad option", |object| {
         condition(object, "Ready").0 == "True"
             && is_false(
@@ -354,7 +355,7 @@ fn volume_faults(world: &World) {
     world.wait_volume("options", SOON, "is as declared", as_declared);
     let touched: Vec<String> = histories
         .iter()
-        .flat_map(|history| history.writes())
+        .flat_map(super::support::operator_lab::History::writes)
         .filter(|line| line.contains("shop_foreign"))
         .collect();
     assert_eq!(
@@ -407,7 +408,7 @@ fn other_pool(world: &World) {
     world.wait_volume("steady", SOON, "is as declared", as_declared);
     let writes: Vec<String> = histories
         .iter()
-        .flat_map(|history| history.writes())
+        .flat_map(super::support::operator_lab::History::writes)
         .collect();
     assert_eq!(writes, Vec::<String>::new());
     assert!(!world.path("node4", OWNER_FILE).exists());
@@ -446,7 +447,7 @@ fn owner_appears(world: &World) {
     });
     let writes: Vec<String> = histories
         .iter()
-        .flat_map(|history| history.writes())
+        .flat_map(super::support::operator_lab::History::writes)
         .collect();
     assert_eq!(
         writes,
@@ -701,13 +702,13 @@ fn silent_for_ever(world: &World) {
     // a command that was on its way when the host fell silent may end in a refusal; none is begun after that was noticed
     let begun = histories
         .iter()
-        .flat_map(|history| history.writes())
+        .flat_map(super::support::operator_lab::History::writes)
         .count();
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(
         histories
             .iter()
-            .flat_map(|history| history.writes())
+            .flat_map(super::support::operator_lab::History::writes)
             .count(),
         begun,
         "commands were sent that would hang"

@@ -128,8 +128,12 @@ fn hostile() -> Vec<String> {
     list
 }
 
+/// Puts a string into one field of an object.
+type Field = Box<dyn Fn(&str) -> Value>;
+
 /// The string fields of a GlusterVolume: where each is, and strings of the list that are fine there.
-fn volume_fields() -> Vec<(&'static str, Box<dyn Fn(&str) -> Value>)> {
+fn volume_fields() -> Vec<(&'static str, Field)> {
+    #[allow(clippy::needless_pass_by_value)] // each call makes its fields
     fn at(fields: Value) -> Value {
         volume("hostile", &fields)
     }
@@ -194,7 +198,7 @@ fn volume_fields() -> Vec<(&'static str, Box<dyn Fn(&str) -> Value>)> {
 }
 
 /// The string fields of a GlusterCluster.
-fn cluster_fields(world: &World) -> Vec<(&'static str, Box<dyn Fn(&str) -> Value>)> {
+fn cluster_fields(world: &World) -> Vec<(&'static str, Field)> {
     let mut base = world.cluster_spec(&["node4"]);
     // what is fine in some field must still not set up a pool
     base["access"]["ssh"]["secretRef"]["name"] = json!("nothing-there");
@@ -248,12 +252,11 @@ fn cluster_fields(world: &World) -> Vec<(&'static str, Box<dyn Fn(&str) -> Value
 }
 
 fn put(spec: &mut Value, pointer: &str, value: Value) {
-    match spec.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, key) = pointer.rsplit_once('/').unwrap();
-            spec.pointer_mut(parent).unwrap()[key] = value;
-        }
+    if let Some(place) = spec.pointer_mut(pointer) {
+        *place = value;
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! One lab serves all tests of a program, one after the other. It goes down when the test's process ends.
 #![allow(dead_code)] // each test program uses a part of it
+#![allow(clippy::format_push_string)] // a report for people, put together once
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -586,7 +587,16 @@ impl World {
         ] {
             let list = self.get(path).unwrap_or(Value::Null);
             for item in list["items"].as_array().into_iter().flatten() {
-                text += &format!("--- {}\n{}\n", item["metadata"]["name"], conditions(item));
+                text.push_str(
+                    &[
+                        "--- ",
+                        &item["metadata"]["name"].to_string(),
+                        "\n",
+                        &conditions(item),
+                        "\n",
+                    ]
+                    .concat(),
+                );
             }
         }
         let events = self

@@ -32,10 +32,11 @@ pub(super) fn judge(family: Family, exit: i32, output: &Output) -> Verdict {
     if stdout.contains("<?xml") {
         return (Unknown, "torn");
     }
-    if stdout.is_empty() && exit != 0 {
-        if let Some(verdict) = never_ran(exit, stderr) {
-            return verdict;
-        }
+    if stdout.is_empty()
+        && exit != 0
+        && let Some(verdict) = never_ran(exit, stderr)
+    {
+        return verdict;
     }
     if stdout.is_empty() && stderr.is_empty() {
         return (Unknown, "empty");

@@ -62,14 +62,11 @@ fn nothing_else(stderr: &str) -> bool {
 pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
     const WHAT: &str = "volume status clients";
     let outcome = classify(Family::VolumeStatus, output);
-    let answer = match outcome.class {
-        Class::Ok => {
-            Answer::read(&output.stdout).map_err(|why| Malformed::new(WHAT, why.to_string()))?
-        }
-        _ => {
-            let why = [outcome.detail, &outcome.message].join(" ");
-            return Err(Malformed::new(WHAT, why));
-        }
+    let answer = if outcome.class == Class::Ok {
+        Answer::read(&output.stdout).map_err(|why| Malformed::new(WHAT, why.to_string()))?
+    } else {
+        let why = [outcome.detail, &outcome.message].join(" ");
+        return Err(Malformed::new(WHAT, why));
     };
     let volumes = answer.root.descendants("volume");
     let [volume] = volumes[..] else {

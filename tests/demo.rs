@@ -1,0 +1,95 @@
+//! The main job, as README tells users to see it: `make demo` on names of its own, with real kubelets, the node plugin in a
+//! container, and a MySQL server whose node is killed. KubeLab and GlusterLab are what its script brings up.
+
+mod support;
+
+use std::process::{Command, Output, Stdio};
+
+use support::LabNames;
+use support::gluster_lab::{prerequisites, said};
+
+fn demo(names: &LabNames, word: &str) -> Output {
+    Command::new("bash")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/demo.sh"))
+        .arg(word)
+        .env("DEMO_PREFIX", &names.prefix)
+        .env("DEMO_NET", &names.net)
+        .env("DEMO_DIR", &names.dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash starts")
+}
+
+#[test]
+fn a_database_outlives_its_pod_and_its_node_and_the_demo_leaves_nothing() {
+    if !prerequisites(&[
+        "bash",
+        "glusterd",
+        "containerd",
+        "runc",
+        "etcd",
+        "mkfs.xfs",
+        "sshd",
+    ]) {
+        return;
+    }
+    let names = LabNames::unique("demo");
+    let mut guardians = ["kubernetes.sh", "gluster-hosts.sh"].map(|script| names.guardian(script));
+    let up = demo(&names, "up");
+    let text = String::from_utf8_lossy(&up.stdout).into_owned();
+    assert!(up.status.success(), "{text}\n{}", said(&up));
+
+    // "mydb and its row '…' were read on kube1, and after its death on kube2"
+    let line = text
+        .lines()
+        .find(|line| line.contains("were read on "))
+        .unwrap_or_else(|| panic!("no line tells where the row was read:\n{text}"));
+    let (_, places) = line.split_once("were read on ").expect("found above");
+    let (first, second) = places
+        .split_once(", and after its death on ")
+        .expect("both nodes are named");
+    assert!(
+        first.starts_with("kube") && second.starts_with("kube") && first != second,
+        "{line}"
+    );
+
+    // the data is where it was declared to be: a copy on each host
+    for host in ["node1", "node2", "node3"] {
+        let found = names
+            .script("gluster-hosts.sh")
+            .args([
+                "sh",
+                host,
+                "find",
+                "/srv/bricks/d1",
+                "-path",
+                "*/brick/mydb/notes.ibd",
+                "-size",
+                "+0",
+            ])
+            .output()
+            .expect("bash starts");
+        let paths = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert_eq!(
+            paths.lines().count(),
+            1,
+            "on {host}: {paths}{}",
+            said(&found)
+        );
+    }
+    let down = demo(&names, "down");
+    assert!(down.status.success(), "demo-down: {}", said(&down));
+    let left = Command::new("ip")
+        .args(["netns", "list"])
+        .output()
+        .expect("ip starts");
+    let left = String::from_utf8_lossy(&left.stdout).into_owned();
+    let prefix = format!("{}-", names.prefix);
+    assert!(
+        !left.lines().any(|line| line.starts_with(&prefix)),
+        "{left}"
+    );
+    for guardian in &mut guardians {
+        support::gluster_lab::dismiss(guardian, &names);
+    }
+}

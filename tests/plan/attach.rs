@@ -1,0 +1,314 @@
+//! The fence, model checked: random pods, nodes, addresses and failures of gluster, and at no time may two nodes write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gluster_operator::gluster::model::{BrickClients, Volume};
+use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION};
+use gluster_operator::plan::attach::{self, NodeFacts, PodUse, Wish};
+use gluster_operator::plan::step::Step;
+use proptest::prelude::*;
+
+const NODES: [&str; 3] = ["a", "b", "c"];
+const STORAGE: &str = "10.9.0.1";
+
+#[derive(Clone, Debug)]
+enum Event {
+    PodAppears(usize),
+    PodIsDeleted(usize),
+    PodFinishes(usize),
+    PodGoes(usize),
+    Ready(usize, bool),
+    OutOfService(usize, bool),
+    /// The Node object goes, or comes back.
+    Known(usize, bool),
+    Address(usize, u8),
+    /// The kubelet mounts: a connection, where the bricks admit it.
+    Mounts(usize),
+    /// Bricks drop the connections of those that they do not admit any more.
+    Dropped,
+    Gluster {
+        refuses: bool,
+    },
+    /// Whether the list of connections can be had.
+    Clients(bool),
+    /// Somebody resets the volume's options by hand.
+    Reset,
+    /// The controller looks, plans and executes; it keeps nothing between two of these, so each is a restart, too.
+    Reconcile,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let node = || 0..NODES.len();
+    prop_oneof![
+        3 => node().prop_map(Event::PodAppears),
+        2 => node().prop_map(Event::PodIsDeleted),
+        1 => node().prop_map(Event::PodFinishes),
+        1 => node().prop_map(Event::PodGoes),
+        2 => (node(), any::<bool>()).prop_map(|(n, yes)| Event::Ready(n, yes)),
+        1 => (node(), any::<bool>()).prop_map(|(n, yes)| Event::OutOfService(n, yes)),
+        1 => (node(), any::<bool>()).prop_map(|(n, yes)| Event::Known(n, yes)),
+        1 => (node(), 0_u8..3).prop_map(|(n, a)| Event::Address(n, a)),
+        4 => node().prop_map(Event::Mounts),
+        2 => Just(Event::Dropped),
+        1 => any::<bool>().prop_map(|refuses| Event::Gluster { refuses }),
+        1 => any::<bool>().prop_map(Event::Clients),
+        1 => Just(Event::Reset),
+        12 => Just(Event::Reconcile),
+    ]
+}
+
+/// A node as it is, whatever Kubernetes says.
+#[derive(Clone, Debug)]
+struct Node {
+    known: bool,
+    facts: NodeFacts,
+}
+
+struct Model {
+    nodes: BTreeMap<&'static str, Node>,
+    pods: Vec<PodUse>,
+    /// `auth.allow`; `None`: the option is not set, and everybody is admitted.
+    allow: Option<String>,
+    /// Connections: the node that has it, and its address of then.
+    connected: BTreeSet<(&'static str, String)>,
+    refuses: bool,
+    clients: bool,
+}
+
+impl Model {
+    fn new() -> Self {
+        let node = |(i, name): (usize, &&'static str)| {
+            let facts = NodeFacts {
+                addresses: [format!("10.0.{i}.1")].into(),
+                ready: true,
+                out_of_service: false,
+            };
+            (*name, Node { known: true, facts })
+        };
+        Self {
+            nodes: NODES.iter().enumerate().map(node).collect(),
+            pods: vec![],
+            allow: Some(ALLOW_NOBODY.into()), // as it is made
+            connected: BTreeSet::new(),
+            refuses: false,
+            clients: true,
+        }
+    }
+
+    fn admits(&self, address: &str) -> bool {
+        self.allow
+            .as_deref()
+            .is_none_or(|list| list.split(',').any(|one| one == address))
+    }
+
+    fn wish(&self) -> Wish {
+        let known = self.nodes.iter().filter(|(_, node)| node.known);
+        Wish {
+            pods: self.pods.clone(),
+            nodes: known
+                .map(|(name, node)| ((*name).to_owned(), node.facts.clone()))
+                .collect(),
+            storage: [STORAGE.to_owned()].into(),
+        }
+    }
+
+    fn happen(&mut self, event: &Event) {
+        let node = |i: &usize| NODES[*i];
+        match event {
+            Event::PodAppears(i) => self.pods.push(PodUse {
+                pod: format!("shop/p{}", self.pods.len()),
+                node: node(i).into(),
+                finished: false,
+                deleting: false,
+            }),
+            Event::PodIsDeleted(i) => self
+                .pods
+                .iter_mut()
+                .filter(|pod| pod.node == node(i))
+                .for_each(|pod| pod.deleting = true),
+            Event::PodFinishes(i) => self
+                .pods
+                .iter_mut()
+                .filter(|pod| pod.node == node(i))
+                .for_each(|pod| pod.finished = true),
+            Event::PodGoes(i) => self.pods.retain(|pod| pod.node != node(i)),
+            Event::Ready(i, yes) => self.nodes.get_mut(node(i)).unwrap().facts.ready = *yes,
+            Event::OutOfService(i, yes) => {
+                self.nodes.get_mut(node(i)).unwrap().facts.out_of_service = *yes;
+            }
+            Event::Known(i, yes) => self.nodes.get_mut(node(i)).unwrap().known = *yes,
+            Event::Address(i, last) => {
+                self.nodes.get_mut(node(i)).unwrap().facts.addresses =
+                    [format!("10.0.{i}.{}", last + 1)].into();
+            }
+            Event::Mounts(i) => {
+                let address = self.nodes[node(i)].facts.addresses.first().unwrap().clone();
+                if self.admits(&address) {
+                    self.connected.insert((node(i), address));
+                }
+            }
+            Event::Dropped => {
+                let allow = self.allow.clone();
+                self.connected.retain(|(_, address)| {
+                    allow
+                        .as_deref()
+                        .is_none_or(|list| list.split(',').any(|one| one == address))
+                });
+            }
+            Event::Gluster { refuses } => self.refuses = *refuses,
+            Event::Clients(yes) => self.clients = *yes,
+            Event::Reset => self.allow = None,
+            Event::Reconcile => self.reconcile(),
+        }
+    }
+
+    fn reconcile(&mut self) {
+        let wish = self.wish();
+        let mut volume = Volume::default();
+        volume.options.extend(
+            self.allow
+                .iter()
+                .map(|value| (ALLOW_OPTION.to_owned(), value.clone())),
+        );
+        let clients = self.clients.then(|| {
+            let own = self.connected.iter().map(|(_, address)| address.clone());
+            vec![BrickClients {
+                host: "n1".into(),
+                path: "/b".into(),
+                clients: own.chain([STORAGE.to_owned()]).collect(),
+            }]
+        });
+        let before = attach::holder(&volume, &wish.nodes);
+        let plan = attach::plan(&"v".parse().unwrap(), &volume, &wish, clients.as_deref());
+        assert!(
+            plan.steps.len() <= 1,
+            "one thing at a time: {:?}",
+            plan.steps
+        );
+        match plan.steps.first() {
+            None => {}
+            Some(Step::Fence { .. }) => {
+                // whoever is shut out had no pod that may still write, as far as Kubernetes knows the node
+                if let attach::Holder::Node(node) = &before {
+                    let facts = &wish.nodes[node];
+                    let lost = !facts.ready || facts.out_of_service;
+                    let writer = wish
+                        .pods
+                        .iter()
+                        .find(|pod| pod.node == *node && !pod.finished && !(pod.deleting && lost));
+                    assert_eq!(writer, None, "{node} is fenced under a pod");
+                }
+                if !self.refuses {
+                    self.allow = Some(ALLOW_NOBODY.into());
+                }
+            }
+            Some(Step::Admit {
+                node, addresses, ..
+            }) => {
+                assert_ne!(self.allow, None, "everybody was admitted a moment ago");
+                if before != attach::Holder::Node(node.clone()) {
+                    assert_eq!(
+                        before,
+                        attach::Holder::Nobody,
+                        "{node} is let in before the other is out"
+                    );
+                    assert!(clients.is_some(), "a guess");
+                    let others = self
+                        .connected
+                        .iter()
+                        .filter(|(_, address)| !wish.nodes[node].addresses.contains(address));
+                    assert_eq!(
+                        others.count(),
+                        0,
+                        "somebody is still connected: {:?}",
+                        self.connected
+                    );
+                    assert!(
+                        wish.pods
+                            .iter()
+                            .any(|pod| pod.node == *node && !pod.finished && !pod.deleting),
+                        "nobody asked for it"
+                    );
+                }
+                if !self.refuses {
+                    self.allow = Some(addresses.to_string());
+                }
+            }
+            Some(other) => panic!("{other:?}"),
+        }
+        self.one_writer();
+    }
+
+    /// No two nodes are admitted by addresses of theirs.
+    fn one_writer(&self) {
+        if self.allow.is_none() {
+            return; // reset by hand; the next look fences
+        }
+        let admitted = self.nodes.values().filter(|node| {
+            node.facts
+                .addresses
+                .iter()
+                .any(|address| self.admits(address))
+        });
+        assert!(
+            admitted.count() <= 1,
+            "two nodes are admitted by {:?}",
+            self.allow
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_node_at_a_time_and_never_forever_nobody(events in prop::collection::vec(event(), 1..60)) {
+        let mut model = Model::new();
+        for event in &events {
+            model.happen(event);
+            model.one_writer();
+        }
+        // a is lost with all its pods being deleted; b has a pod that is to run; gluster works; nobody else wants it
+        model.pods.retain(|pod| pod.node == "a");
+        model.pods.iter_mut().for_each(|pod| pod.deleting = true);
+        let lost = model.nodes.get_mut("a").unwrap();
+        lost.facts.ready = false;
+        model.happen(&Event::PodAppears(1));
+        let b = model.nodes.get_mut("b").unwrap();
+        (b.known, b.facts.ready, b.facts.out_of_service) = (true, true, false);
+        (model.refuses, model.clients) = (false, true);
+        for _ in 0..4 {
+            model.happen(&Event::Reconcile);
+            model.happen(&Event::Dropped);
+        }
+        let address = model.nodes["b"].facts.addresses.first().unwrap().clone();
+        prop_assert_eq!(model.allow.as_deref(), Some(address.as_str()), "b waits for ever");
+        model.happen(&Event::Mounts(1));
+        prop_assert!(model.connected.iter().all(|(node, _)| *node == "b"));
+    }
+}
+
+#[test]
+fn a_pod_on_a_node_that_kubernetes_forgot_is_waited_for() {
+    let mut model = Model::new();
+    for event in [
+        Event::PodAppears(0),
+        Event::Reconcile,
+        Event::Mounts(0),
+        Event::Known(0, false),
+        Event::PodAppears(1),
+        Event::Reconcile,
+    ] {
+        model.happen(&event);
+    }
+    assert_eq!(
+        model.allow.as_deref(),
+        Some("10.0.0.1"),
+        "its pod may run on"
+    );
+    model.happen(&Event::PodIsDeleted(0));
+    for event in [Event::Reconcile, Event::Dropped, Event::Reconcile] {
+        model.happen(&event);
+    }
+    assert_eq!(model.allow.as_deref(), Some("10.0.1.1"));
+}

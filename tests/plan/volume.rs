@@ -1,0 +1,540 @@
+//! Volumes: made, kept and deleted, whatever was cut off.
+
+use std::collections::BTreeSet;
+
+use gluster_operator::api::condition::{ConditionType, Reason};
+use gluster_operator::gluster::model::{BrickFacts, VolumeStatus};
+use gluster_operator::gluster::names::OwnerMark;
+use gluster_operator::plan::attach::PodUse;
+use gluster_operator::plan::deletion::{self, Deletion};
+use gluster_operator::plan::step::Step;
+use gluster_operator::plan::validate::{ValidCluster, ValidVolume};
+use gluster_operator::plan::{Plan, volume};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::world::{CLOSED, World, cluster, host, want};
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn plan(world: &World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+    world.with(want, cluster, |situation| volume::plan(want, situation))
+}
+
+fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
+    plan.findings
+        .iter()
+        .rev()
+        .find(|finding| finding.kind == kind)
+        .and_then(|finding| finding.holds)
+}
+
+fn reason(plan: &Plan, kind: ConditionType) -> Option<Reason> {
+    plan.findings
+        .iter()
+        .rev()
+        .find(|finding| finding.kind == kind)
+        .map(|finding| finding.reason)
+}
+
+/// What must hold of every plan for a volume that nobody asked to delete, whatever the world is like.
+fn is_safe(plan: &Plan, world: &World, want: &ValidVolume) {
+    let believed = world.hosts.values().any(|host| host.silent == Some(true));
+    assert!(
+        !believed || plan.steps.is_empty(),
+        "writes would hang: {:?}",
+        plan.steps
+    );
+    let silent = world.hosts.values().any(|host| host.silent.is_some());
+    for step in &plan.steps {
+        match step {
+            // torn: empty, marked as ours, and no host has the volume
+            Step::TrashBricks { places, .. } => {
+                assert!(!silent && world.volume.is_none(), "a guess: {step:?}");
+                for place in places {
+                    let facts = &world.bricks[&place.brick()];
+                    let torn = matches!(facts, BrickFacts::Present { owner: Some(owner), empty: true, foreign_mark: false, .. } if *owner == want.mark);
+                    assert!(torn, "{place:?}: {facts:?}");
+                }
+            }
+            Step::CreateVolume { .. } => assert!(world.volume.is_none(), "made twice"),
+            step => assert!(!step.destroys(), "{step:?}"),
+        }
+    }
+}
+
+/// Plans and executes until nothing is left to do.
+fn settle(world: &mut World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+    for _ in 0..10 {
+        let plan = plan(world, want, cluster);
+        is_safe(&plan, world, want);
+        if plan.steps.is_empty() {
+            return plan;
+        }
+        for step in &plan.steps {
+            world
+                .take(step)
+                .unwrap_or_else(|why| panic!("{step:?}: {why}"));
+        }
+    }
+    panic!("no end: {:?}", plan(world, want, cluster).steps);
+}
+
+fn as_declared(plan: &Plan, world: &World, want: &ValidVolume) {
+    for kind in [
+        ConditionType::Ready,
+        ConditionType::InSync,
+        ConditionType::Owned,
+    ] {
+        assert_eq!(holds(plan, kind), Some(true), "{:?}", plan.findings);
+    }
+    let (volume, _) = world.volume.as_ref().unwrap();
+    assert_eq!(volume.status, VolumeStatus::Started);
+    assert_eq!(world.limit, want.capacity.map(|bytes| bytes.0));
+    for (key, value) in want.options.iter().chain(&want.profile) {
+        let wanted = want.options.get(key).unwrap_or(value);
+        assert_eq!(
+            volume.options.get(key.as_str()).map(String::as_str),
+            Some(wanted.as_str())
+        );
+    }
+    assert_eq!(
+        volume.options["user.gluster-operator.owner"],
+        want.mark_option.as_str()
+    );
+}
+
+fn specs() -> impl Strategy<Value = Value> {
+    let layout = prop::sample::select(vec![
+        json!({"distribute": 1}),
+        json!({"distribute": 3}),
+        json!({"replicate": {"copies": 2}}),
+        json!({"replicate": {"copies": 3}}),
+        json!({"replicate": {"copies": 2}, "distribute": 2}),
+    ]);
+    let options = prop::sample::select(vec![
+        json!({}),
+        json!({"performance.cache-size": "64MB", "performance.readdir-ahead": "off"}),
+    ]);
+    let profile = prop::sample::select(vec!["default", "database"]);
+    let claim = prop::sample::select(vec!["none", "ReadWriteOnce", "ReadWriteMany"]);
+    (layout, options, profile, prop::option::of(1_u32..9), claim).prop_map(
+        |(layout, options, profile, size, claim)| {
+            let mut spec = json!({"layout": layout, "options": options, "profile": profile});
+            if let Some(size) = size {
+                spec["capacity"] = json!(format!("{size}Gi"));
+                if claim != "none" {
+                    spec["claim"] = json!({"name": "c", "accessModes": [claim]});
+                }
+            }
+            spec
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    /// From a start where any of the steps were done, cut off after any step of any plan: the end is what the spec says.
+    #[test]
+    fn every_start_ends_as_declared(spec in specs(), nodes in 4_usize..7, done in prop::collection::vec(any::<bool>(), 9), cuts in prop::collection::vec(0_usize..7, 0..4)) {
+        let cluster = cluster(nodes, json!({}));
+        let want = want(&cluster, spec, &[]);
+        let mut world = World::settled(&cluster);
+        for (step, done) in plan(&world, &want, &cluster).steps.iter().zip(done) {
+            if done {
+                let _ = world.take(step); // what gluster would refuse was not done
+            }
+        }
+        for cut in cuts {
+            let plan = plan(&world, &want, &cluster);
+            is_safe(&plan, &world, &want);
+            for step in plan.steps.iter().take(cut) {
+                world.take(step).map_err(TestCaseError::fail)?;
+            }
+        }
+        // started without its first options, by somebody else: closed then, it would break mounts
+        let opened = world.volume.as_ref().is_some_and(|(volume, _)| volume.status == VolumeStatus::Started && !volume.options.contains_key("client.bind-insecure"));
+        let end = settle(&mut world, &want, &cluster);
+        as_declared(&end, &world, &want);
+        let closed = world.volume.as_ref().unwrap().0.options.get(CLOSED).is_some_and(|value| value == "off");
+        prop_assert!(closed || opened);
+        let bricks = world.volume.as_ref().unwrap().0.bricks.len();
+        prop_assert_eq!(world.bricks.len(), bricks, "something half made stayed: {:?}", world.bricks);
+    }
+
+    /// Hosts fall silent and come back between steps, a creation reaches one host alone: nothing is done on a guess, and when all are
+    /// back it ends as declared.
+    #[test]
+    fn silence_is_never_taken_for_absence(
+        spec in specs(), nodes in 3_usize..7,
+        events in prop::collection::vec((0_usize..7, prop::option::of(any::<bool>()), 0_usize..4, any::<bool>()), 1..8),
+    ) {
+        let cluster = cluster(nodes, json!({}));
+        let want = want(&cluster, spec, &[]);
+        let mut world = World::settled(&cluster);
+        for (which, silent, steps, torn) in events {
+            let name = host(&format!("n{}", which % nodes + 1));
+            world.hosts.get_mut(&name).unwrap().silent = silent;
+            let plan = plan(&world, &want, &cluster);
+            is_safe(&plan, &world, &want);
+            for step in plan.steps.iter().take(steps) {
+                world.take(step).map_err(TestCaseError::fail)?;
+                if let (Step::CreateVolume { .. }, true, Some((_, known))) = (step, torn, &mut world.volume) {
+                    // the host that it ran on wrote it down, and was cut off before the others did
+                    let alone = world.hosts.keys().find(|name| world.hosts[*name].silent.is_none()).unwrap().clone();
+                    *known = [alone.clone()].into();
+                    world.hosts.get_mut(&alone).unwrap().silent = Some(false);
+                    break;
+                }
+            }
+        }
+        for host in world.hosts.values_mut() {
+            host.silent = None;
+        }
+        let names: BTreeSet<_> = world.hosts.keys().cloned().collect();
+        if let Some((_, known)) = &mut world.volume && *known != names {
+            let torn = plan(&world, &want, &cluster);
+            prop_assert!(torn.steps.is_empty());
+            prop_assert_eq!(reason(&torn, ConditionType::Ready), Some(Reason::GhostVolume));
+            if let Some((_, known)) = &mut world.volume {
+                *known = names; // gluster tells its peers
+            }
+        }
+        let fits = nodes >= want.sets as usize * want.set_size() as usize;
+        let end = settle(&mut world, &want, &cluster);
+        if fits {
+            as_declared(&end, &world, &want);
+            let bricks = world.volume.as_ref().unwrap().0.bricks.len();
+            prop_assert_eq!(world.bricks.len(), bricks, "something half made stayed: {:?}", world.bricks);
+        } else {
+            prop_assert_eq!(reason(&end, ConditionType::Ready), Some(Reason::DoesNotFit));
+            prop_assert!(world.bricks.is_empty());
+        }
+    }
+
+    /// One brick with somebody else's mark, and no step is taken on the volume.
+    #[test]
+    fn a_foreign_mark_forbids_every_step(spec in specs(), at in 0_usize..4, other_program in any::<bool>(), started in any::<bool>()) {
+        let cluster = cluster(4, json!({}));
+        let want = want(&cluster, spec, &[]);
+        let mut world = World::settled(&cluster);
+        settle(&mut world, &want, &cluster);
+        let (volume, _) = world.volume.as_mut().unwrap();
+        volume.options.clear(); // much would be left to do
+        if !started {
+            volume.status = VolumeStatus::Stopped;
+        }
+        let foreign: OwnerMark = format!("v1:{}:{}:shop/other:{}", super::world::KUBE, super::world::KUBE, super::world::UID).parse().unwrap();
+        let count = world.bricks.len();
+        if let Some(BrickFacts::Present { owner, foreign_mark, .. }) = world.bricks.values_mut().nth(at % count) {
+            *foreign_mark = other_program;
+            *owner = (!other_program).then_some(foreign);
+        }
+        let found = plan(&world, &want, &cluster);
+        prop_assert!(found.steps.is_empty(), "{:?}", found.steps);
+        prop_assert_eq!(reason(&found, ConditionType::Owned), Some(Reason::NotOwned));
+        // nor is it deleted
+        let going = world.with(&want, &cluster, |situation| deletion::plan(&want, situation, &[]));
+        prop_assert!(matches!(going, Deletion::Going(plan) if plan.steps.is_empty()));
+    }
+
+    /// Deleting, cut off anywhere, ends with nothing left; while a host is silent, or a brick is not ours, nothing goes.
+    #[test]
+    fn deletion_ends_and_never_guesses(mut spec in specs(), cuts in prop::collection::vec(0_usize..5, 0..4), silent in prop::option::of((0_usize..5, any::<bool>()))) {
+        spec["deletionPolicy"] = json!("Delete");
+        let cluster = cluster(5, json!({}));
+        let want = want(&cluster, spec, &[]);
+        let mut world = World::settled(&cluster);
+        settle(&mut world, &want, &cluster);
+        let going = |world: &World, users: &[PodUse]| match world.with(&want, &cluster, |situation| deletion::plan(&want, situation, users)) {
+            Deletion::Done => None,
+            Deletion::Going(plan) => Some(plan),
+        };
+        let user = PodUse { pod: "shop/p".into(), node: "k".into(), finished: false, deleting: true };
+        prop_assert!(going(&world, &[user]).unwrap().steps.is_empty(), "a pod uses it");
+        for cut in cuts {
+            for step in going(&world, &[]).into_iter().flat_map(|plan| plan.steps).take(cut) {
+                world.take(&step).map_err(TestCaseError::fail)?;
+            }
+            if let Some((which, believed)) = silent {
+                let name = host(&format!("n{}", which + 1));
+                world.hosts.get_mut(&name).unwrap().silent = Some(believed);
+                let waits = going(&world, &[]);
+                prop_assert!(waits.as_ref().is_some_and(|plan| plan.steps.is_empty()), "{waits:?}");
+                world.hosts.get_mut(&name).unwrap().silent = None;
+            }
+        }
+        for _ in 0..5 {
+            for step in going(&world, &[]).into_iter().flat_map(|plan| plan.steps) {
+                world.take(&step).map_err(TestCaseError::fail)?;
+            }
+        }
+        prop_assert_eq!(going(&world, &[]), None);
+        prop_assert!(world.volume.is_none() && world.bricks.is_empty());
+    }
+}
+
+fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
+    let cluster = cluster(nodes, json!({}));
+    let first = want(&cluster, spec.clone(), &[]);
+    let mut world = World::settled(&cluster);
+    settle(&mut world, &first, &cluster);
+    (world, cluster, spec)
+}
+
+#[test]
+fn only_owned_options_are_reset() {
+    let (mut world, cluster, _) = ready(
+        json!({"layout": {"distribute": 1}, "options": {"performance.cache-size": "64MB", "performance.io-thread-count": "8"}}),
+        3,
+    );
+    world
+        .volume
+        .as_mut()
+        .unwrap()
+        .0
+        .options
+        .insert("performance.readdir-ahead".into(), "off".into());
+    // status names ours, one that a user may never set, and one that is set no more
+    let owned = [
+        "performance.cache-size",
+        "performance.io-thread-count",
+        "auth.allow",
+        "performance.gone",
+    ];
+    let next = want(
+        &cluster,
+        json!({"layout": {"distribute": 1}, "options": {"performance.io-thread-count": "16"}}),
+        &owned,
+    );
+    let steps = plan(&world, &next, &cluster).steps;
+    let reset: Vec<_> = steps
+        .iter()
+        .filter_map(|step| {
+            if let Step::ResetOption { key, .. } = step {
+                Some(key.as_str())
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(reset, ["performance.cache-size"]);
+    settle(&mut world, &next, &cluster);
+    let options = &world.volume.as_ref().unwrap().0.options;
+    assert_eq!(
+        options["performance.readdir-ahead"], "off",
+        "somebody else's"
+    );
+    assert_eq!(options["performance.io-thread-count"], "16");
+    assert_eq!(options["auth.allow"], "*");
+    assert!(!options.contains_key("performance.cache-size"));
+}
+
+#[test]
+fn capacities() {
+    let gi = |n: u64| Some(n << 30);
+    for (name, before, used, after, limit, reason_after) in [
+        ("grows", gi(2), 0, gi(3), gi(3), Reason::AsDeclared),
+        (
+            "shrinks above what is used",
+            gi(3),
+            1 << 30,
+            gi(2),
+            gi(2),
+            Reason::AsDeclared,
+        ),
+        (
+            "shrinks to what is used",
+            gi(3),
+            1 << 30,
+            gi(1),
+            gi(1),
+            Reason::AsDeclared,
+        ),
+        (
+            "shrinks below what is used",
+            gi(3),
+            2 << 30,
+            gi(1),
+            gi(3),
+            Reason::CapacityBelowUsage,
+        ),
+        (
+            "grows though more is used",
+            gi(1),
+            2 << 30,
+            gi(2),
+            gi(2),
+            Reason::AsDeclared,
+        ),
+        ("comes", None, 0, gi(2), gi(2), Reason::AsDeclared),
+        ("goes", gi(2), 0, None, None, Reason::AsDeclared),
+        ("stays", gi(2), 5 << 30, gi(2), gi(2), Reason::AsDeclared),
+    ] {
+        let spec = |bytes: Option<u64>| match bytes {
+            Some(bytes) => json!({"layout": {"distribute": 1}, "capacity": bytes.to_string()}),
+            None => json!({"layout": {"distribute": 1}}),
+        };
+        let (mut world, cluster, _) = ready(spec(before), 3);
+        world.used = used;
+        let end = settle(&mut world, &want(&cluster, spec(after), &[]), &cluster);
+        assert_eq!(world.limit, limit, "{name}");
+        assert_eq!(
+            reason(&end, ConditionType::InSync),
+            Some(reason_after),
+            "{name}"
+        );
+        assert_eq!(holds(&end, ConditionType::Ready), Some(true), "{name}");
+    }
+    // switched on, and no limit yet: nobody may believe that there is one
+    let (mut world, cluster, spec) =
+        ready(json!({"layout": {"distribute": 1}, "capacity": "2Gi"}), 3);
+    world.limit = None;
+    let found = plan(&world, &want(&cluster, spec, &[]), &cluster);
+    assert_eq!(holds(&found, ConditionType::Ready), Some(false));
+    assert!(matches!(found.steps.as_slice(), [Step::LimitUsage(..)]));
+}
+
+/// While quota counts what is there nobody shuts its crawl out, and the limit does not wait for it.
+#[test]
+fn a_crawl_is_neither_disturbed_nor_waited_for() {
+    for crawling in [Some(true), None] {
+        let spec = |size: &str| json!({"layout": {"distribute": 1}, "capacity": size});
+        let cluster = cluster(3, json!({}));
+        let first = want(&cluster, spec("1Gi"), &[]);
+        let mut world = World::settled(&cluster);
+        world.crawling = crawling;
+        let waits = settle(&mut world, &first, &cluster);
+        assert_eq!(reason(&waits, ConditionType::InSync), Some(Reason::Working));
+        assert!(waits.recheck.is_some());
+        assert_eq!(world.limit, Some(1 << 30));
+        assert!(
+            !world
+                .volume
+                .as_ref()
+                .unwrap()
+                .0
+                .options
+                .contains_key(CLOSED)
+        );
+        settle(&mut world, &want(&cluster, spec("2Gi"), &[]), &cluster);
+        assert_eq!(world.limit, Some(2 << 30), "an edit is not held up");
+        world.limit = None;
+        settle(&mut world, &first, &cluster);
+        assert_eq!(world.limit, Some(1 << 30), "nor what a crash left out");
+        world.crawling = Some(false);
+        let end = settle(&mut world, &first, &cluster);
+        as_declared(&end, &world, &first);
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+        // without a limit there is nothing to crawl for; with one again, the door opens before the crawl comes
+        let (mut world, cluster, _) = ready(json!({"layout": {"distribute": 1}}), 3);
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+        settle(&mut world, &want(&cluster, spec("1Gi"), &[]), &cluster);
+        assert_eq!(world.limit, Some(1 << 30));
+        assert_eq!(world.volume.as_ref().unwrap().0.options[CLOSED], "off");
+    }
+}
+
+#[test]
+fn ghosts_are_left_alone() {
+    let (mut world, cluster, spec) = ready(json!({"layout": {"replicate": {"copies": 3}}}), 3);
+    let want = want(&cluster, spec, &[]);
+    world.volume.as_mut().unwrap().1.remove(&host("n2"));
+    let found = plan(&world, &want, &cluster);
+    assert!(found.steps.is_empty());
+    assert_eq!(
+        reason(&found, ConditionType::Ready),
+        Some(Reason::GhostVolume)
+    );
+    world.volume.as_mut().unwrap().1.insert(host("n2"));
+    // two volumes of one name
+    let mut view = world.view(&cluster);
+    if let Some(gluster_operator::gluster::model::HostView::Answered(facts)) =
+        view.hosts.get_mut(&host("n3"))
+    {
+        facts.state.volumes[0].id = "id-2".into();
+    }
+    let inspected = world.inspect(&want, &cluster);
+    let found = world.with(&want, &cluster, |situation| {
+        volume::plan(
+            &want,
+            volume::Situation {
+                pool: &view,
+                view: &inspected,
+                ..situation
+            },
+        )
+    });
+    assert!(found.steps.is_empty());
+    assert_eq!(
+        reason(&found, ConditionType::Ready),
+        Some(Reason::GhostVolume)
+    );
+}
+
+#[test]
+fn nothing_is_sent_while_a_result_is_unknown() {
+    let cluster = cluster(3, json!({}));
+    let want = want(
+        &cluster,
+        json!({"layout": {"distribute": 1}, "deletionPolicy": "Delete"}),
+        &[],
+    );
+    let world = World::settled(&cluster);
+    let found = world.with(&want, &cluster, |s| {
+        volume::plan(
+            &want,
+            volume::Situation {
+                unsettled: Some("a start"),
+                ..s
+            },
+        )
+    });
+    assert!(found.steps.is_empty());
+    assert_eq!(
+        reason(&found, ConditionType::InSync),
+        Some(Reason::ResultUnknown)
+    );
+    let going = world.with(&want, &cluster, |s| {
+        deletion::plan(
+            &want,
+            volume::Situation {
+                unsettled: Some("a start"),
+                ..s
+            },
+            &[],
+        )
+    });
+    assert!(matches!(going, Deletion::Going(plan) if plan.steps.is_empty()));
+}
+
+#[test]
+fn bricks_by_name_do_not_lie_in_others() {
+    let (world, cluster, _) = ready(json!({"layout": {"distribute": 1}}), 3);
+    let taken = world.bricks.keys().next().unwrap().clone();
+    for (path, fits) in [
+        (format!("{}/x", taken.path), false),
+        (
+            format!("/b/{}", taken.path.as_str().split('/').nth(2).unwrap()),
+            false,
+        ),
+        ("/b/fine".into(), true),
+    ] {
+        let spec = json!({"layout": {"distribute": 1}, "volumeName": "shop_other", "bricks": [format!("{}:{path}", taken.host)]});
+        let want = want(&cluster, spec, &[]);
+        let found = plan(&world, &want, &cluster);
+        assert_eq!(
+            !found.steps.is_empty(),
+            fits,
+            "{path}: {:?}",
+            found.findings
+        );
+    }
+}
