@@ -2,7 +2,7 @@
 //! after every brick was read and carries exactly our mark.
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickFacts, VolumeStatus};
+use crate::gluster::model::{BrickFacts, Volume, VolumeStatus};
 
 use super::attach::PodUse;
 use super::step::{BrickPlace, Step};
@@ -103,7 +103,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
-    if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(situation)) {
+    if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(volume, situation)) {
         return wait(why);
     }
     let places: Option<Vec<BrickPlace>> = bricks
@@ -172,9 +172,15 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
 }
 
 /// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.
-fn mounted(situation: Situation<'_>) -> Option<String> {
+///
+/// Bricks without any client answer like bricks that could not be asked (measured on 10.3: an empty `<clientsStatus/>` and
+/// an error text with opRet 0). Where self-heal or quota daemons must be among the clients such an answer is unknown; a
+/// distributed volume without quota has none, and there it counts as nobody.
+fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<String> {
+    let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
     let Some(clients) = &situation.view.clients else {
-        return Some("which clients have the volume mounted could not be found out".into());
+        return daemons
+            .then(|| "which clients have the volume mounted could not be found out".into());
     };
     let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
     let stranger = addresses.find(|address| !situation.wish.storage.contains(*address))?;
