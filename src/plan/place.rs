@@ -85,9 +85,12 @@ pub fn bricks(
         ));
     }
     // free space and answers change between two tries: what was begun is gone on with, so that nothing half made stays
-    places.sort_by_key(|place| !begun(want, place, view));
+    let mut places: Vec<_> = places.into_iter().enumerate().collect();
+    places.sort_by_key(|(_, place)| !begun(want, place, view));
     places.truncate(needed);
-    Ok(places)
+    // the order of bricks stays what it would have been
+    places.sort_by_key(|(at, _)| *at);
+    Ok(places.into_iter().map(|(_, place)| place).collect())
 }
 
 fn begun(want: &ValidVolume, place: &BrickPlace, view: &VolumeView) -> bool {
