@@ -51,6 +51,13 @@ pub struct Peer {
     pub connected: bool,
 }
 
+impl Peer {
+    /// True when gluster knows it by that name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.hostname == name || self.other_names.iter().any(|other| other == name)
+    }
+}
+
 /// A volume, as one host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Volume {

@@ -156,13 +156,7 @@ pub fn held_back(want: &ValidCluster, pool: &PoolView) -> Option<String> {
             name.as_str(),
             node.map_or(name.as_str(), |node| node.address.as_str()),
         ];
-        let named = |peer: &&Peer| {
-            names.contains(&peer.hostname.as_str())
-                || peer
-                    .other_names
-                    .iter()
-                    .any(|other| names.contains(&other.as_str()))
-        };
+        let named = |peer: &&Peer| names.iter().any(|name| peer.is_named(name));
         let peers = &facts.state.peers;
         // gluster may know it by a name that we do not: then it may be any connected peer that gave no answer
         let peer = peers.iter().find(named).or_else(|| {
@@ -337,10 +331,7 @@ fn steps(
             .peers
             .iter()
             .find(|peer| Some(&peer.uuid) == other.state.uuid.as_ref());
-        let known = peer.is_some_and(|peer| {
-            peer.hostname == host.as_str()
-                || peer.other_names.iter().any(|name| name == host.as_str())
-        });
+        let known = peer.is_some_and(|peer| peer.is_named(host.as_str()));
         // gluster knows it under another name only: a probe by this one adds it, and brick names resolve
         if *host != coordinator && peer.is_some() && !known {
             steps.push(Step::ProbePeer {

@@ -11,7 +11,6 @@ use crate::gluster::model::{
 use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
 };
-use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
@@ -685,10 +684,7 @@ fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
 }
 
 fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
-    let copies = match want.shape {
-        SetShape::Distribute => 1,
-        SetShape::Replicate { copies } => copies,
-    };
+    let copies = want.set_size();
     let bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
     let same = volume.replica_count.max(1) == copies
         && volume.arbiter_count == 0

@@ -55,10 +55,7 @@ impl Pool {
             let mut seen = view
                 .answered()
                 .flat_map(|(_, facts)| &facts.state.peers)
-                .filter(|peer| {
-                    peer.hostname == name.as_str()
-                        || peer.other_names.iter().any(|other| other == name.as_str())
-                });
+                .filter(|peer| peer.is_named(name.as_str()));
             let mut any = false;
             seen.all(|peer| {
                 any = true;
