@@ -8,6 +8,11 @@ programs(){ local f; for f in tests/*.rs tests/*/main.rs; do [ ! -e "$f" ] || { 
 sources(){ ls -d "tests/$1.rs" "tests/$1" 2>/dev/null; } # a program may have a directory beside its file
 lab_tests(){ local t; for t in $(programs); do ! grep -rqE '(Kube|Gluster|Operator)Lab|Needs root' $(sources "$t") || echo "$t"; done; }
 other_tests(){ comm -23 <(programs | sort) <(lab_tests | sort); }
+# What is run in one piece: a program, or one test of `operator`, each of which brings up a lab of its own and takes minutes.
+units(){
+  cargo test --quiet --locked --test operator -- --list --format terse | sed -n 's/: test$//p' | sort -r | sed 's/^/lab operator /'
+  lab_tests | grep -vx operator | sed 's/^/lab /'
+}
 targets(){ sed 's/^/--test=/'; }
 
 case ${1:-} in # one part, in a process of its own: a function in an "if" would go on after an error
@@ -18,8 +23,23 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
  =unit) exec cargo test --locked --no-fail-fast --lib --bins $(other_tests | targets) ;;
  =docs) exec cargo test --locked --doc ;;
  =lab) tests=$(lab_tests | targets); [ -n "$tests" ] || { say "there are no lab tests"; exit 0; }
-   # one test at a time: a lab takes most of a small machine
-   exec cargo test --locked --no-fail-fast $tests -- --test-threads="${LAB_THREADS:-1}" ;;
+   cargo test --locked --no-run $tests
+   logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
+   # labs wait for most of their time: two side by side take little longer than one
+   units >"$logs/units"; [ -s "$logs/units" ] || die "no unit of the lab tests was found"
+   rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-2}" -L 1 bash hack/test.sh "=one" || rc=1
+   [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"
+   exit $rc ;;
+ =one) program=$3 only=(); [ -z "${4:-}" ] || only=(--exact "$4"); name=$program${4:+.${4//::/.}}; log=$LOGS/$name
+   threads=() # a lab takes most of a small machine: one at a time
+   ! grep -rqE '(Kube|Gluster|Operator)Lab' $(sources "$program") || threads=(--test-threads="${LAB_THREADS:-1}")
+   say "   $name: begins"; t=$(now); rc=0
+   cargo test --quiet --locked --test "$program" -- "${threads[@]}" --nocapture "${only[@]}" >"$log" 2>&1 || rc=$?
+   [ $rc = 0 ] || : >"$log.failed"
+   # whole, so that those of two lanes do not mix
+   exec 9<"$LOGS"; flock 9
+   cat "$log"; say "   $name: $([ $rc = 0 ] && echo ok || echo FAILED), $(since "$t") s"
+   exit $rc ;;
 esac
 
 parts=("$@"); [ $# -gt 0 ] || parts=(prepare check unit docs lab)
