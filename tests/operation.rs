@@ -217,8 +217,7 @@ fn host_commands_word_for_word() {
             false,
             vec![
                 "mountpoint -q /d".into(),
-                format!("mkdir -p -m 0755 {parent}"),
-                format!("mkdir -p -m 0755 {path}"),
+                format!("mkdir -p -m 0755 {parent} {path}"),
                 format!("setfattr -h -n trusted.gluster-operator.owner -v {MARK} {path}"),
             ],
         ),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use gluster_operator::gluster::get_state;
+use gluster_operator::gluster::model::QuotaView;
 use gluster_operator::gluster::names::HostPath;
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{
-    brick_facts, clients, missing_programs, quota, survey, uuid,
+    brick_facts, clients, missing_programs, quota, quotas, survey, uuid,
 };
 use proptest::prelude::*;
 
@@ -52,6 +53,9 @@ fn feed(output: &Output) {
     let _ = get_state::parse(&output.stdout);
     let _ = get_state::state(&two);
     let _ = (quota(output), clients(output), uuid(output));
+    for count in 0..3 {
+        assert_eq!(quotas(output, count).len(), count);
+    }
     let _ = (brick_facts(&two, &paths), missing_programs(&two));
     let _ = survey(&vec![output.clone(); 5], 1);
 }
@@ -170,5 +174,44 @@ proptest! {
         if let Ok(found) = get_state::parse(&changed) {
             prop_assert_eq!(count(&found), count(&state));
         }
+    }
+}
+
+/// Documents of a batch carry no name: only a whole batch is believed, and of it only limits.
+#[test]
+fn a_batch_of_quota_lists_is_believed_whole_or_not_at_all() {
+    let read = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gluster/10.3");
+        fs::read_to_string(folder.join(name)).unwrap()
+    };
+    let (one, off) = (
+        read("quota-list--one.xml"),
+        read("quota-list--disabled.xml"),
+    );
+    let batch = |documents: &[&str], exit| Output {
+        exit,
+        stdout: documents.concat(),
+        stderr: "Welcome to gluster prompt\n".into(),
+    };
+    let limit = quota(&batch(&[&one], Some(0)));
+    assert!(matches!(limit, QuotaView::Limit(_)), "{limit:?}");
+    let unknown = QuotaView::Unknown;
+    assert_eq!(
+        quotas(&batch(&[&one, &off, &one], Some(0)), 3),
+        [limit.clone(), unknown.clone(), limit.clone()]
+    );
+    for (documents, exit, count) in [
+        (vec![one.as_str(), &one], Some(0), 3),
+        (vec![one.as_str(), &one, &one], Some(0), 2),
+        (vec![one.as_str(), &one], None, 2),
+        (
+            vec!["Error : Request timed out\n", one.as_str(), &one],
+            Some(0),
+            2,
+        ),
+        (vec![], Some(0), 2),
+    ] {
+        let views = quotas(&batch(&documents, exit), count);
+        assert_eq!(views, vec![unknown.clone(); count], "{documents:?}");
     }
 }

@@ -24,10 +24,8 @@ use crate::pool::Pool;
 
 use super::context::Context;
 use super::error::{Error, api};
-use super::{finalize, report};
+use super::{RESYNC, finalize, report};
 
-/// How often a pool that is as declared is looked at.
-const RESYNC: Duration = Duration::from_secs(15);
 /// Steps are planned anew from a fresh look at most so often in one reconcile.
 const PASSES: usize = 4;
 /// How long the deletion of a GlusterCluster waits for hosts that do not answer, to remove its owner file there.
@@ -56,9 +54,7 @@ pub(super) async fn reconcile(
 
 async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {
     let objects: Api<GlusterCluster> = Api::all(context.client.clone());
-    if finalize::ensure(&objects, object).await? {
-        return Ok(Action::await_change());
-    }
+    finalize::ensure(&objects, object).await?;
     let (want, pool) = match usable(object, context).await? {
         Ok(usable) => usable,
         Err(mut findings) => {
@@ -103,6 +99,17 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     report::say_interval(&mut findings, next.as_secs());
     context.metrics.pool(&want, &view);
     write_status(object, context, findings, Some(&want), Some(&view)).await?;
+    // no command that takes a lock is sent while one would hang
+    if let Some(host) = decide::coordinator(&want, &view)
+        && decide::held_back(&want, &view).is_none()
+    {
+        let limited = plan::volume::limited(&want, &view);
+        pool.look_at_quotas(host, limited).await;
+    }
+    if context.calm.is_disturbed(&want, &pool, &view) {
+        // the receiver goes with the process
+        let _ = context.wake.unbounded_send(());
+    }
     Ok(Action::requeue(next))
 }
 

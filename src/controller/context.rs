@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::events::Recorder;
 
+use super::calm;
 use super::metrics::Metrics;
 use super::registry::Registry;
 
@@ -21,9 +23,22 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     /// How often each object failed in a row, by uid; for backoff, and for Ready, which flips at the second miss.
     pub(super) misses: Mutex<HashMap<String, u32>>,
+    /// Volumes about which nothing has changed since they were found to be as declared.
+    pub(super) calm: calm::Registry,
+    /// Wakes all volumes: a look showed one of them otherwise than it was.
+    pub(super) wake: UnboundedSender<()>,
 }
 
 impl Context {
+    /// How often that object failed in a row.
+    pub(super) fn misses(&self, uid: &str) -> u32 {
+        let misses = self
+            .misses
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        misses.get(uid).copied().unwrap_or_default()
+    }
+
     /// Counts a miss of that object, or forgets them all; returns how many in a row.
     pub(super) fn missed(&self, uid: &str, missed: bool) -> u32 {
         let mut misses = self

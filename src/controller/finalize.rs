@@ -29,32 +29,40 @@ where
         .map_err(api("writing the finalizer"))
 }
 
-/// Adds it where it is missing. True when it was: the write brings a new reconcile.
-pub(super) async fn ensure<K>(objects: &Api<K>, object: &K) -> Result<bool, Error>
+/// Adds it where it is missing.
+pub(super) async fn ensure<K>(objects: &Api<K>, object: &K) -> Result<(), Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     if object.finalizers().iter().any(|name| name == FINALIZER) {
-        return Ok(false);
+        return Ok(());
     }
     let mut list = object.finalizers().to_vec();
     list.push(FINALIZER.to_owned());
-    write(objects, object, list).await.map(|()| true)
+    write(objects, object, list).await
 }
 
-/// Removes it.
+/// Removes it, from the object as it is now: our own statuses of this reconcile have changed it.
 pub(super) async fn release<K>(objects: &Api<K>, object: &K) -> Result<(), Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    let list: Vec<_> = object
+    let current = objects
+        .get_opt(&object.name_any())
+        .await
+        .map_err(api("reading the object"))?;
+    // another object of that name is not ours to let go
+    let Some(current) = current.filter(|current| current.uid() == object.uid()) else {
+        return Ok(());
+    };
+    let list: Vec<_> = current
         .finalizers()
         .iter()
         .filter(|name| *name != FINALIZER)
         .cloned()
         .collect();
-    if list.len() == object.finalizers().len() {
+    if list.len() == current.finalizers().len() {
         return Ok(());
     }
-    write(objects, object, list).await
+    write(objects, &current, list).await
 }

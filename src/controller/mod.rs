@@ -1,6 +1,7 @@
 //! The Kubernetes edge: watches our kinds, lets [`crate::plan`] decide, takes steps through [`crate::pool`], and writes
 //! down what came of it.
 
+mod calm;
 mod claim;
 mod cluster;
 mod context;
@@ -15,4 +16,9 @@ mod run;
 mod uses;
 mod volume;
 
+use std::time::Duration;
+
 pub use run::{Config, run};
+
+/// How often a pool, and a volume that is as declared, is looked at.
+const RESYNC: Duration = Duration::from_secs(15);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret};
 use kube::api::ListParams;
@@ -27,7 +28,7 @@ use super::context::Context;
 use super::http::{self, Probes};
 use super::metrics::Metrics;
 use super::registry::Registry;
-use super::{cluster, error, lease, uses, volume};
+use super::{calm, cluster, error, lease, uses, volume};
 
 /// How the controller is run.
 #[derive(Debug, Clone)]
@@ -64,6 +65,7 @@ pub async fn run(
     };
     // the files on the hosts are named after whoever looks
     let slot: VolumeName = format!("c{:08x}", rand::random::<u32>()).parse()?;
+    let (wake, woken) = unbounded();
     let context = Arc::new(Context {
         client: client.clone(),
         namespace: config.namespace.clone(),
@@ -74,6 +76,8 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), reporter),
         metrics: Metrics::new(),
         misses: Mutex::new(HashMap::new()),
+        calm: calm::Registry::default(),
+        wake,
     });
     let ready = Arc::new(AtomicBool::new(false));
     let listener = tokio::net::TcpListener::bind(config.listen)
@@ -99,7 +103,7 @@ pub async fn run(
         let mut end = end;
         let _ = end.wait_for(|ended| *ended).await;
     }));
-    let mut work = tokio::spawn(controllers(context, stop.clone()));
+    let mut work = tokio::spawn(controllers(context, woken, stop.clone()));
     let result = tokio::select! {
         lost = &mut renewing => return Err(lost?.err().map_or_else(|| anyhow::anyhow!("the lease was given back"), Into::into)),
         done = &mut work => done.context("the controllers ended"),
@@ -127,6 +131,7 @@ async fn crds_served(client: &Client) {
 
 async fn controllers(
     context: Arc<Context>,
+    woken: UnboundedReceiver<()>,
     stop: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
     let client = context.client.clone();
@@ -185,6 +190,7 @@ async fn controllers(
             }
             some(&by_node, |volume| volume.spec.claim.is_some())
         })
+        .reconcile_all_on(woken)
         .graceful_shutdown_on(stop)
         .run(volume::reconcile, |_, error, _| failed(error), context)
         .for_each(|result| async move { log(result.map(|(object, _)| object.name)) });

@@ -1,10 +1,12 @@
 //! Reconciles a GlusterVolume.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::join;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::core::{Selector, SelectorExt};
@@ -32,10 +34,10 @@ use super::claim::{self, Removal};
 use super::cluster::{FIELD_MANAGER, backoff};
 use super::context::Context;
 use super::error::{Error, api};
-use super::{finalize, report, uses};
+use super::{RESYNC, calm, finalize, report, uses};
 
-/// How often a volume that is as declared is looked at.
-const RESYNC: Duration = Duration::from_secs(15);
+/// A look of so long ago is not repeated for a volume that missed; shorter than the time to its second miss.
+const RECENT: Duration = Duration::from_secs(4);
 /// Steps are planned anew from a fresh look at most so often in one reconcile.
 const PASSES: usize = 6;
 
@@ -65,6 +67,9 @@ struct Work<'a> {
     objects: Api<GlusterVolume>,
     namespace: String,
     uid: String,
+    began: Instant,
+    /// The conditions of which events have told already, once this reconcile wrote a status.
+    told: Mutex<Option<Vec<Condition>>>,
 }
 
 /// What is wanted, and where.
@@ -94,6 +99,8 @@ impl<'a> Work<'a> {
             objects,
             namespace,
             uid,
+            began: Instant::now(),
+            told: Mutex::default(),
         })
     }
 
@@ -124,18 +131,29 @@ impl<'a> Work<'a> {
     }
 
     async fn keep(&self) -> Result<Action, Error> {
-        if finalize::ensure(&self.objects, self.object).await? {
-            return Ok(Action::await_change());
-        }
+        let pool = self.context.pools.get(&self.object.spec.cluster_name);
+        let look = async {
+            match pool {
+                Some((pool, _)) if self.is_new() => Some(pool.observe(self.began).await),
+                _ => None,
+            }
+        };
+        let (kept, _) = join(finalize::ensure(&self.objects, self.object), look).await;
+        kept?;
         let target = match self.target().await? {
             Ok(target) => target,
             Err(mut findings) => {
+                self.context.calm.forget(&self.uid);
                 report::say_interval(&mut findings, 30);
                 self.write_status(findings, None).await?;
                 // a change of the cluster or of this object wakes us; namespaces' labels do not
                 return Ok(Action::requeue(Duration::from_secs(30)));
             }
         };
+        if self.is_calm(&target).await? {
+            return Ok(Action::requeue(RESYNC));
+        }
+        self.context.calm.forget(&self.uid);
         self.announce(&target).await?;
         let converged = self.converge(&target).await?;
         let mut findings = converged.plan.findings.clone();
@@ -185,9 +203,74 @@ impl<'a> Work<'a> {
             ));
         }
         report::say_interval(&mut findings, next.as_secs());
+        let settled = converged.failed.is_none()
+            && converged.plan.recheck.is_none()
+            && ready(&findings)
+            && !findings
+                .iter()
+                .any(|f| f.kind != ConditionType::Progressing && f.holds != Some(true));
         self.write_status(findings, Some((&target, &converged)))
             .await?;
+        if settled {
+            let now = self.now_of(
+                &target,
+                &converged.wish,
+                &converged.view,
+                &converged.inspected.quota,
+            );
+            self.context.calm.note(&self.uid, &now);
+        }
         Ok(Action::requeue(next))
+    }
+
+    fn now_of<'b>(
+        &self,
+        target: &'b Target,
+        wish: &'b Wish,
+        view: &'b PoolView,
+        quota: &'b QuotaView,
+    ) -> calm::Now<'b> {
+        calm::Now {
+            generation: self.object.metadata.generation,
+            want: &target.want,
+            cluster: &target.cluster,
+            wish,
+            view,
+            quota,
+        }
+    }
+
+    /// Whether the volume was found to be as declared, and nothing has changed since: by the last look at the pool, which its
+    /// cluster takes for all of its volumes.
+    async fn is_calm(&self, target: &Target) -> Result<bool, Error> {
+        let Target { want, pool, .. } = target;
+        let Some(since) = self
+            .began
+            .checked_sub(RESYNC * 2)
+            .filter(|_| !self.is_new())
+        else {
+            return Ok(false);
+        };
+        let wish = self.wish(target).await?;
+        let look = pool.observe(since.max(pool.changed(&want.volume))).await;
+        let quota = pool.quota(&want.volume, since).unwrap_or_default();
+        let now = self.now_of(target, &wish, &look.view, &quota);
+        if pool.unsettled(&want.volume).is_some() || !self.context.calm.holds(&self.uid, &now) {
+            return Ok(false);
+        }
+        self.context.metrics.volume(want, &quota);
+        let Some(claim) = &want.claim else {
+            return Ok(true);
+        };
+        let problem = claim::ensure(
+            self.context,
+            &self.namespace,
+            claim,
+            want,
+            &target.cluster,
+            &look.view,
+        );
+        Ok(Box::pin(problem).await?.is_none())
     }
 
     /// Validates against the cluster and the namespace. The inner error holds what to write into the status.
@@ -294,7 +377,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn inspect(&self, target: &Target, view: &PoolView, wish: &Wish) -> VolumeView {
+    /// Looks at what the plan needs beyond the pool; limit and use may have been asked for at `since` or later.
+    async fn inspect(
+        &self,
+        target: &Target,
+        view: &PoolView,
+        wish: &Wish,
+        since: Instant,
+    ) -> VolumeView {
         let Target {
             want,
             cluster,
@@ -313,8 +403,15 @@ impl<'a> Work<'a> {
         let clients_from = coordinator
             .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
-        pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
-            .await
+        let known = pool.quota(&want.volume, since);
+        let quota_from = quota_from.filter(|_| known.is_none());
+        let inspected = pool
+            .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
+            .await;
+        VolumeView {
+            quota: known.unwrap_or(inspected.quota),
+            ..inspected
+        }
     }
 
     async fn wish(&self, target: &Target) -> Result<Wish, Error> {
@@ -339,10 +436,19 @@ impl<'a> Work<'a> {
         } = target;
         let mut failed: Option<StepFailure> = None;
         let mut pass = 0;
+        // what has been seen lately is good enough to find that nothing has to be done
+        let mut since = if self.is_new() {
+            self.began
+        } else if self.context.misses(&self.uid) == 0 {
+            self.began.checked_sub(RESYNC).unwrap_or(self.began)
+        } else {
+            self.began.checked_sub(RECENT).unwrap_or(self.began)
+        };
         loop {
             let wish = self.wish(target).await?;
-            let view = pool.observe(Instant::now()).await.view;
-            let inspected = self.inspect(target, &view, &wish).await;
+            let look = pool.observe(since.max(pool.changed(&want.volume))).await;
+            let view = look.view;
+            let inspected = self.inspect(target, &view, &wish, since).await;
             let unsettled = pool.unsettled(&want.volume);
             let situation = Situation {
                 cluster,
@@ -353,20 +459,51 @@ impl<'a> Work<'a> {
                 now: Self::now(),
             };
             let plan = decide::plan(want, situation);
+            if look.started < self.began && !plan.steps.is_empty() {
+                since = self.began;
+                continue;
+            }
             pass += 1;
             let coordinator = pool_plan::coordinator(cluster, &view)
                 .filter(|_| failed.is_none() && !plan.steps.is_empty() && pass <= PASSES);
-            let Some(coordinator) = coordinator.cloned() else {
-                return Ok(Converged {
-                    plan,
-                    view,
-                    inspected,
-                    wish,
-                    failed,
-                });
+            let coordinator = coordinator.cloned();
+            let converged = Converged {
+                plan,
+                view,
+                inspected,
+                wish,
+                failed,
             };
-            failed = self.take(&plan, target, &coordinator).await?;
+            let Some(coordinator) = coordinator else {
+                return Ok(converged);
+            };
+            // who waits for the volume does not wait for the last option of it
+            if pass > 1 && ready(&converged.plan.findings) && !self.was_ready() {
+                self.write_status(converged.plan.findings.clone(), Some((target, &converged)))
+                    .await?;
+            }
+            failed = self.take(&converged.plan, target, &coordinator).await?;
         }
+    }
+
+    /// Whether this spec has not been worked on to its end yet.
+    fn is_new(&self) -> bool {
+        let observed = self.object.status.as_ref();
+        observed.and_then(|status| status.observed_generation) != self.object.metadata.generation
+    }
+
+    /// Whether the status said Ready when this reconcile began, or says so since.
+    fn was_ready(&self) -> bool {
+        condition::holds(&self.conditions_told(), ConditionType::Ready)
+    }
+
+    /// The conditions of which events have told.
+    fn conditions_told(&self) -> Vec<Condition> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clone().unwrap_or_else(|| {
+            let status = self.object.status.as_ref();
+            status.map_or_else(Vec::new, |status| status.conditions.clone())
+        })
     }
 
     /// Takes the steps of a plan. An option that gluster refuses does not keep the others from being taken.
@@ -378,9 +515,20 @@ impl<'a> Work<'a> {
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
         for step in &plan.steps {
-            self.progress(&step.describe()).await?;
-            let done = target.pool.execute(step, coordinator).await;
+            // told while it is done: a step does not wait for a message about itself
+            let what = step.describe();
+            let told = self.progress(&what);
+            let done = target.pool.execute(step, coordinator);
+            let (told, done) = if let Step::LimitUsage(..) = step {
+                // a look shows nothing of a limit, so the next one need not wait for it
+                let look = target.pool.observe(Instant::now());
+                let ((told, done), _) = join(join(told, done), look).await;
+                (told, done)
+            } else {
+                join(told, done).await
+            };
             self.context.metrics.step(step, done.is_ok());
+            told?;
             match (done, step) {
                 (Ok(()), Step::Fence { node, .. }) => {
                     let note = format!("node {node} is shut out of volume {}", target.want.volume);
@@ -443,11 +591,9 @@ impl<'a> Work<'a> {
 
     /// Ready flips at the second miss: one look that found a brick's host silent is no news yet.
     fn forgive_first_miss(&self, findings: &mut [Finding], misses: u32, next: &mut Duration) {
-        let was_ready = self
-            .object
-            .status
-            .as_ref()
-            .is_some_and(|status| condition::holds(&status.conditions, ConditionType::Ready));
+        let before = self.object.status.as_ref();
+        let was_ready =
+            before.is_some_and(|before| condition::holds(&before.conditions, ConditionType::Ready));
         if misses != 1 || !was_ready {
             return;
         }
@@ -499,16 +645,12 @@ impl<'a> Work<'a> {
         if before != status {
             self.apply(&status).await?;
         }
-        let reported = self
-            .object
-            .status
-            .as_ref()
-            .map(|status| status.conditions.clone())
-            .unwrap_or_default();
+        let told = self.conditions_told();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.conditions.clone());
         report::transitions(
             self.context,
             &self.object.object_ref(&()),
-            &reported,
+            &told,
             &status.conditions,
         )
         .await;
@@ -528,6 +670,7 @@ impl<'a> Work<'a> {
     /// A GlusterVolume that is being deleted: first its claim goes, which waits for pods, then its PersistentVolume, then, when
     /// the spec says so, the volume.
     async fn remove(&self) -> Result<Action, Error> {
+        self.context.calm.forget(&self.uid);
         if let Removal::Waiting(why) =
             claim::remove(self.context, self.object, &self.namespace).await?
         {
@@ -562,7 +705,7 @@ impl<'a> Work<'a> {
                 ..Wish::default()
             };
             let view = pool.observe(Instant::now()).await.view;
-            let inspected = self.inspect(&target, &view, &wish).await;
+            let inspected = self.inspect(&target, &view, &wish, Instant::now()).await;
             let unsettled = pool.unsettled(&want.volume);
             let situation = Situation {
                 cluster,

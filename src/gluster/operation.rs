@@ -148,6 +148,11 @@ impl Gluster {
         matches!(self, Self::Uuid | Self::QuotaList(_) | Self::Clients(_))
     }
 
+    /// True for commands after which `get-state` shows something else than before.
+    pub fn is_seen(&self) -> bool {
+        !self.is_read() && !matches!(self, Self::QuotaLimit(..) | Self::QuotaRemove(_))
+    }
+
     /// The name under which writers exclude each other: the volume's, or `pool`.
     pub fn lock(&self) -> &str {
         match self {
@@ -246,6 +251,9 @@ pub enum Operation {
     Prerequisites,
     /// One command for glusterd. Answers are classified by [`super::outcome::classify`].
     Gluster(Gluster),
+    /// `volume quota … list /` of many volumes in one process, which reads them from its standard input: limits that stand
+    /// are looked at again and again ([`super::output::quotas`]). Takes each volume's lock for a moment.
+    QuotaLists(Vec<VolumeName>),
     /// The state of glusterd: its answer, then the file ([`super::get_state::state`]). Takes no lock of gluster's: 0.06 s.
     ///
     /// glusterd (not the CLI) writes the file into [`RUN_DIR`], which must be there ([`Self::Prerequisites`] makes it; a
@@ -329,6 +337,20 @@ impl Operation {
                 ]
             }
             Self::Gluster(gluster) => vec![gluster.command()],
+            Self::QuotaLists(volumes) => {
+                let lines = volumes
+                    .iter()
+                    .map(|volume| Gluster::QuotaList(volume.clone()).words().join(" ") + "\n");
+                let read = Command::read(&["gluster", "--mode=script", "--xml", "--timeout=10"]);
+                // 0.05 s each where nothing else is going on
+                let patience = Duration::from_millis(250)
+                    .saturating_mul(u32::try_from(volumes.len()).unwrap_or(u32::MAX));
+                vec![Command {
+                    stdin: Some(lines.collect()),
+                    deadline: read.deadline + patience,
+                    ..read
+                }]
+            }
             Self::State { slot } => {
                 let file = format!("state-{slot}");
                 let path = format!("{RUN_DIR}/{file}");
@@ -406,8 +428,7 @@ impl Operation {
                 mark,
             } => vec![
                 Command::write(&["mountpoint", "-q", device.as_str()]),
-                Command::write(&["mkdir", "-p", "-m", "0755", parent.as_str()]),
-                Command::write(&["mkdir", "-p", "-m", "0755", path.as_str()]),
+                Command::write(&["mkdir", "-p", "-m", "0755", parent.as_str(), path.as_str()]),
                 Command::write(&[
                     "setfattr",
                     "-h",
@@ -488,6 +509,7 @@ impl Operation {
         match self {
             Self::Prerequisites => "prerequisites",
             Self::Gluster(gluster) => gluster.family().as_str(),
+            Self::QuotaLists(_) => "quota lists",
             Self::State { .. } => "get-state",
             Self::Survey { .. } => "survey",
             Self::InspectBricks(_) => "inspect bricks",

@@ -9,7 +9,7 @@ mod host;
 use super::model::DeviceFacts;
 use thiserror::Error;
 
-pub use gluster::{clients, quota, uuid};
+pub use gluster::{clients, quota, quotas, uuid};
 pub use host::{brick_facts, crawling, missing_programs, survey};
 
 /// An answer that does not have the form that its command should give.

@@ -10,6 +10,7 @@ use crate::gluster::model::{
 };
 use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
+    VolumeName,
 };
 
 use super::attach::{self, Wish};
@@ -50,6 +51,56 @@ pub struct Situation<'a> {
     pub unsettled: Option<&'a str>,
     /// Seconds since 1970, for names in the trash.
     pub now: u64,
+}
+
+/// All that a look at the pool tells about a volume: where two pictures are equal, a plan has nothing new to go by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// As each host sees it.
+    volume: Vec<(HostName, Option<Volume>)>,
+    /// What is said of the pool.
+    pool: Vec<Finding>,
+    /// Limit, and use as far as status tells it.
+    quota: Option<(Bytes, Bytes)>,
+}
+
+/// The picture of that volume.
+pub fn picture(
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    pool: &PoolView,
+    quota: &QuotaView,
+) -> Picture {
+    let of_host = |(name, facts): (&HostName, &HostFacts)| {
+        (name.clone(), facts.state.volume(&want.volume).cloned())
+    };
+    Picture {
+        volume: pool.answered().map(of_host).collect(),
+        pool: cluster::plan(cluster, pool).findings,
+        quota: match quota {
+            QuotaView::Limit(limit) => {
+                Some((limit.hard_limit, coarse_use(limit.hard_limit, limit.used)))
+            }
+            QuotaView::Unknown | QuotaView::Off | QuotaView::NoLimit => None,
+        },
+    }
+}
+
+/// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster.
+pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<VolumeName> {
+    let Some(facts) = cluster::coordinator(cluster, pool).and_then(|host| pool.facts(host)) else {
+        return Vec::new();
+    };
+    let ours = format!("v1:{}:", cluster.owner);
+    let is_ours = |volume: &&Volume| {
+        let mark = volume.options.get(OWNER_OPTION);
+        mark.is_some_and(|mark| mark.starts_with(&ours))
+    };
+    let volumes = facts.state.volumes.iter().filter(is_ours);
+    volumes
+        .filter(|volume| volume.status == VolumeStatus::Started && volume.quota_enabled())
+        .filter_map(|volume| volume.name.parse().ok())
+        .collect()
 }
 
 /// The volume as the coordinator sees it.

@@ -210,6 +210,15 @@ impl Pool {
         result
     }
 
+    fn remember_write(&self, command: &Gluster) {
+        let (now, lock) = (Instant::now(), command.lock().to_owned());
+        let mut memory = self.memory();
+        if command.is_seen() {
+            memory.changed.insert(lock.clone(), now);
+        }
+        memory.written.insert(lock, now);
+    }
+
     /// One command for glusterd, repeated a few times while somebody else's transaction is in the way.
     async fn gluster(
         &self,
@@ -228,6 +237,7 @@ impl Pool {
                 // nothing was run
                 Err(error) => return Err(unreachable(step, &command.typed(), &error)),
             };
+            self.remember_write(&command);
             if outcome.is_done() {
                 return Ok(());
             }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::gluster::model::PoolView;
+use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{HostName, HostPath, VolumeName};
 use crate::host::Host;
 
@@ -44,6 +44,12 @@ struct Memory {
     checked: BTreeSet<HostName>,
     /// By the name of the lock: the volume, or `pool`.
     unsettled: BTreeMap<String, Unsettled>,
+    /// When the last write of ours that a look shows had ended, by the name of the lock.
+    changed: BTreeMap<String, Instant>,
+    /// When the last write of ours had ended, whatever shows it, by the name of the lock.
+    written: BTreeMap<String, Instant>,
+    /// Limits and use, and when they were asked for.
+    quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,
 }
 
 /// The hosts of one GlusterCluster.
@@ -53,6 +59,8 @@ pub struct Pool {
     /// Names our files on the hosts.
     slot: VolumeName,
     lane: Semaphore,
+    /// When this pool was put together; nothing was seen before.
+    made: Instant,
     observing: Mutex<()>,
     memory: std::sync::Mutex<Memory>,
 }
@@ -74,6 +82,7 @@ impl Pool {
             devices,
             slot,
             lane: Semaphore::new(DAEMON_LANE),
+            made: Instant::now(),
             observing: Mutex::new(()),
             memory: std::sync::Mutex::default(),
         }
@@ -90,6 +99,13 @@ impl Pool {
     pub fn inherit(&self, before: &Self) {
         let unsettled = before.memory().unsettled.clone();
         self.memory().unsettled = unsettled;
+    }
+
+    /// When our last write on that volume, or on the pool, had ended. A look that began before may not show it.
+    pub fn changed(&self, volume: &VolumeName) -> Instant {
+        let memory = self.memory();
+        let of = |lock: &str| memory.changed.get(lock).copied().unwrap_or(self.made);
+        of(volume.as_str()).max(of("pool"))
     }
 
     /// The write on that volume, or on the pool, whose result is not known yet.

@@ -158,6 +158,31 @@ impl Pool {
         }
     }
 
+    /// Asks one host for limits and use of all these volumes, in one process, and keeps them for [`Self::quota`].
+    pub async fn look_at_quotas(&self, host: &HostName, volumes: Vec<VolumeName>) {
+        let Some(host) = self.hosts.get(host).filter(|_| !volumes.is_empty()) else {
+            return;
+        };
+        let started = Instant::now();
+        let answer = host.perform(&Operation::QuotaLists(volumes.clone())).await;
+        let Some(output) = answer.ok().and_then(|mut outputs| outputs.pop()) else {
+            return;
+        };
+        let views = output::quotas(&output, volumes.len());
+        let views = views.into_iter().map(|view| (started, view));
+        // volumes that are gone are forgotten with it
+        self.memory().quotas = volumes.into_iter().zip(views).collect();
+    }
+
+    /// What [`Self::look_at_quotas`] found last, if it began at `not_before` or later, and after our last write on the volume.
+    pub fn quota(&self, volume: &VolumeName, not_before: Instant) -> Option<QuotaView> {
+        let memory = self.memory();
+        let (started, view) = memory.quotas.get(volume)?;
+        let written = memory.written.get(volume.as_str());
+        let fresh = *started >= not_before && written.is_none_or(|written| started >= written);
+        (fresh && *view != QuotaView::Unknown).then(|| view.clone())
+    }
+
     /// Whether the crawl of a `quota enable` still runs on a host of these bricks; `None` when one of them did not say.
     async fn crawling(&self, volume: &VolumeName, bricks: &[Brick]) -> Option<bool> {
         let hosts: BTreeSet<&HostName> = bricks.iter().map(|brick| &brick.host).collect();

@@ -48,6 +48,37 @@ pub fn quota(output: &Output) -> QuotaView {
     }
 }
 
+/// `quota list V /` of several volumes in one process: its documents carry no name, only an order. So where there are more
+/// or fewer than were asked for, none is believed; and neither is one that shows no limit, since complaints on standard
+/// error belong to nobody there.
+pub fn quotas(output: &Output, count: usize) -> Vec<QuotaView> {
+    let starts: Vec<usize> = output
+        .stdout
+        .match_indices("<?xml")
+        .map(|(at, _)| at)
+        .collect();
+    if output.exit.is_none() || starts.len() != count || starts.first() != Some(&0) {
+        return vec![QuotaView::Unknown; count];
+    }
+    let ends = starts.iter().skip(1).copied().chain([output.stdout.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| {
+            let document = output.stdout.get(*start..end).unwrap_or_default();
+            let one = Output {
+                exit: Some(0),
+                stdout: document.to_owned(),
+                stderr: String::new(),
+            };
+            match quota(&one) {
+                limit @ QuotaView::Limit(_) => limit,
+                QuotaView::Unknown | QuotaView::Off | QuotaView::NoLimit => QuotaView::Unknown,
+            }
+        })
+        .collect()
+}
+
 /// True if standard error complains of nothing but of a path that is not there: with any other complaint the missing
 /// limit may be there and unreadable.
 fn nothing_else(stderr: &str) -> bool {
