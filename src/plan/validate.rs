@@ -301,10 +301,7 @@ pub struct ValidVolume {
 impl ValidVolume {
     /// Bricks of a set.
     pub fn set_size(&self) -> u32 {
-        match self.shape {
-            SetShape::Distribute => 1,
-            SetShape::Replicate { copies } => copies,
-        }
+        self.shape.size()
     }
 }
 
@@ -403,11 +400,7 @@ pub fn volume(
         }
     };
     let sets = spec.layout.distribute.unwrap_or(1);
-    let size = if let SetShape::Replicate { copies } = shape {
-        copies
-    } else {
-        1
-    };
+    let size = shape.size();
     if !(1..=64).contains(&sets) || sets * size > 128 {
         problems.push(Invalid::spec(
             "spec.layout.distribute",

@@ -11,6 +11,7 @@ use crate::gluster::model::{
 use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
 };
+use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
@@ -524,10 +525,11 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
         };
         let bricks = online(want, pool);
         let size = want.set_size() as usize;
+        let majority = want.shape.majority() as usize;
         !bricks.is_empty()
             && bricks
                 .chunks(size)
-                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() >= majority)
     });
     attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
@@ -684,24 +686,49 @@ fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
 }
 
 fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
-    let copies = want.set_size();
-    let bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
-    let same = volume.replica_count.max(1) == copies
-        && volume.arbiter_count == 0
-        && volume.disperse_count == 0
-        && bricks == copies * want.sets;
+    let shape = shape_of(volume);
+    let bricks = volume.bricks.len();
+    let same = shape == want.shape && bricks == want.set_size() as usize * want.sets as usize;
     let same_bricks = want
         .bricks
         .as_ref()
         .is_none_or(|wanted| *wanted == bricks_of(volume));
     (!same || !same_bricks).then(|| {
         format!(
-            "volume {} is {} with {bricks} bricks ({}), the spec declares {} sets of {copies}; a layout is not changed by an edit",
+            "volume {} is {} with {bricks} bricks ({}) in sets of {}, the spec declares {} sets of {}; a layout is not changed by an edit",
             want.volume, volume.type_name,
             volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect::<Vec<_>>().join(" "),
-            want.sets
+            in_words(shape), want.sets, in_words(want.shape)
         )
     })
+}
+
+/// The sets of a volume that exists, by gluster's counts.
+fn shape_of(volume: &Volume) -> SetShape {
+    match (
+        volume.disperse_count,
+        volume.arbiter_count,
+        volume.replica_count,
+    ) {
+        (0, 0, 0 | 1) => SetShape::Distribute,
+        (0, 1, 3) => SetShape::Arbiter,
+        (0, _, copies) => SetShape::Replicate { copies },
+        (count, ..) => SetShape::Disperse {
+            data: count.saturating_sub(volume.redundancy_count),
+            redundancy: volume.redundancy_count,
+        },
+    }
+}
+
+fn in_words(shape: SetShape) -> String {
+    match shape {
+        SetShape::Distribute => "one brick".into(),
+        SetShape::Replicate { copies } => format!("{copies} copies"),
+        SetShape::Arbiter => "two copies and an arbiter".into(),
+        SetShape::Disperse { data, redundancy } => {
+            format!("{data} bricks of data and {redundancy} of redundancy")
+        }
+    }
 }
 
 /// Whether each brick's process runs, asked of the host that it lives on; `None` where that host does not answer.
@@ -754,8 +781,7 @@ pub fn health(
         })
         .collect();
     let size = want.set_size() as usize;
-    // two copies go on with one (GlusterFS' default quorum for them is none); three or more need a majority
-    let needed = if size <= 2 { 1 } else { size / 2 + 1 };
+    let needed = want.shape.quorum() as usize;
     let writable = !bricks.is_empty()
         && bricks
             .chunks(size)
