@@ -141,7 +141,7 @@ pub enum Step {
         /// JSON.
         manifest: String,
     },
-    /// DESTROYS: stop a volume.
+    /// INTERRUPTS: stop a volume.
     StopVolume(VolumeName),
     /// DESTROYS: delete a volume in gluster; its bricks stay.
     DeleteVolume(VolumeName),
@@ -155,13 +155,16 @@ pub enum Step {
 }
 
 impl Step {
-    /// Steps that take data away from its users: each needs an explicit permission in a spec.
+    /// Steps that keep users from their data and destroy none: only for a volume that nobody uses, with `state: Stopped`, or
+    /// where it is deleted.
+    pub fn interrupts(&self) -> bool {
+        matches!(self, Self::StopVolume(_))
+    }
+
+    /// Steps that take data away for good: only with `deletionPolicy: Delete`, for an object that is being deleted.
     pub fn destroys(&self) -> bool {
         match self {
-            Self::WriteManifest { .. }
-            | Self::StopVolume(_)
-            | Self::DeleteVolume(_)
-            | Self::TrashBricks { .. } => true,
+            Self::WriteManifest { .. } | Self::DeleteVolume(_) | Self::TrashBricks { .. } => true,
             Self::ClaimHost { .. }
             | Self::ReleaseHost { .. }
             | Self::ProbePeer { .. }
@@ -173,6 +176,7 @@ impl Step {
             | Self::ResetOption { .. }
             | Self::StartVolume(_)
             | Self::StartBricks(_)
+            | Self::StopVolume(_)
             | Self::EnableQuota(_)
             | Self::LimitUsage(..)
             | Self::RemoveLimit(_)

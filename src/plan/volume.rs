@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::volume::State;
 use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
 };
@@ -12,6 +13,7 @@ use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
     VolumeName,
 };
+use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
@@ -26,6 +28,10 @@ const PRIVILEGED: (&str, &str) = ("client.bind-insecure", "off");
 /// Makes bricks refuse all others: without it any unprivileged process reads every file past `auth.allow`. Clients that are
 /// [`PRIVILEGED`] do not notice when it changes (measured).
 const CLOSED: &str = "server.allow-insecure";
+
+/// Whether large files are cut into blocks, and the size of those, in bytes (64 MiB where it was not set).
+const SHARD: &str = "features.shard";
+const SHARD_SIZE: &str = "features.shard-block-size";
 
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
 const CRAWL: Duration = Duration::from_secs(1);
@@ -146,12 +152,36 @@ pub fn needs_clients(
     pool: &PoolView,
     wish: &Wish,
 ) -> bool {
-    want.access == Access::OneWriter
-        && seen(want, cluster, pool).is_some_and(|volume| {
-            volume.status == VolumeStatus::Started
-                && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
-                && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting)
-        })
+    let started = seen(want, cluster, pool).filter(|one| one.status == VolumeStatus::Started);
+    started.is_some_and(|volume| {
+        let to_admit = want.access == Access::OneWriter
+            && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
+            && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting);
+        // before a volume is stopped, whoever has it mounted counts, by a pod or by hand
+        to_admit || (want.state == State::Stopped && wanted_by(wish).is_none())
+    })
+}
+
+/// Who of Kubernetes keeps a volume from being stopped.
+fn wanted_by(wish: &Wish) -> Option<String> {
+    let pods: Vec<&str> = wish
+        .pods
+        .iter()
+        .filter(|pod| !pod.finished)
+        .map(|pod| pod.pod.as_str())
+        .collect();
+    if !pods.is_empty() {
+        return Some(format!("pods use it: {}", pods.join(", ")));
+    }
+    let claim = wish.claim.as_ref()?;
+    Some(format!(
+        "its PersistentVolumeClaim {claim} is bound, and a pod may come with it: delete the claim, the data stays, and with state Started the claim is made again"
+    ))
+}
+
+/// Why a volume that is to be stopped is not.
+fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
+    wanted_by(situation.wish).or_else(|| super::deletion::mounted(volume, situation))
 }
 
 /// Plans for a volume that shall be there.
@@ -344,8 +374,10 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
         bricks: places.iter().map(BrickPlace::brick).collect(),
     });
     steps.extend(first_options(want));
-    steps.push(Step::StartVolume(want.volume.clone()));
-    if let Some(capacity) = want.capacity {
+    if want.state == State::Started {
+        steps.push(Step::StartVolume(want.volume.clone()));
+    }
+    if let Some(capacity) = want.capacity.filter(|_| want.state == State::Started) {
         steps.push(Step::EnableQuota(want.volume.clone()));
         steps.push(Step::LimitUsage(want.volume.clone(), capacity));
     }
@@ -408,10 +440,27 @@ fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
     options
 }
 
+/// Sharding, which is set before the first start and never changed after it: files that were written with one size of blocks
+/// are garbage with another, or without.
+fn shard_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
+    want.shard.map_or_else(BTreeMap::new, |Bytes(size)| {
+        pairs(&[(SHARD, "on"), (SHARD_SIZE, &size.to_string())])
+    })
+}
+
+/// The size of the blocks into which a volume cuts large files; `None` when it does not. As a number of bytes where that is
+/// how it was set, which is how we set it.
+fn shard_of(volume: &Volume) -> Option<String> {
+    let option = |key: &str| volume.options.get(key).map(String::as_str);
+    matches!(option(SHARD), Some("on" | "enable" | "yes" | "true" | "1"))
+        .then(|| option(SHARD_SIZE).unwrap_or("67108864").to_owned())
+}
+
 /// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
 fn first_options(want: &ValidVolume) -> Vec<Step> {
     let mut base = base_options(want);
     base.extend(pairs(&[PRIVILEGED]));
+    base.extend(shard_options(want));
     // quota's crawl is a client that is not privileged: where it comes later, this does too
     if want.capacity.is_none() {
         base.extend(pairs(&[(CLOSED, "off")]));
@@ -525,7 +574,9 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     steps.extend(options_steps(want, volume));
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()));
+            if want.state == State::Started {
+                steps.push(Step::StartVolume(want.volume.clone()));
+            }
         }
         VolumeStatus::Started if !offline(want, pool).is_empty() => {
             steps.push(Step::StartBricks(want.volume.clone()));
@@ -533,10 +584,15 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         VolumeStatus::Started => {}
     }
     let mut findings = vec![owned];
-    let quota = quota_steps(want, volume, view);
+    // quota is a matter of a volume that runs
+    let quota = if want.state == State::Started || volume.status == VolumeStatus::Started {
+        quota_steps(want, volume, view)
+    } else {
+        Plan::default()
+    };
     steps.extend(quota.steps);
-    let quota_problem = quota.findings.first().cloned();
-    let recheck = quota.recheck;
+    let mut problem = quota.findings.first().cloned();
+    let mut recheck = quota.recheck;
     // who may write comes first, and alone: a brick that does not start, or an option that gluster refuses, must not
     // keep a database from moving to a living node
     let attach = match volume.status {
@@ -548,9 +604,19 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     if !attach.steps.is_empty() {
         steps = attach.steps;
     }
+    if want.state == State::Stopped && volume.status == VolumeStatus::Started {
+        if let Some(why) = stop_blocked(volume, situation) {
+            let why = format!("volume {} is not stopped: {why}", want.volume);
+            problem = Some(Finding::no(ConditionType::InSync, Reason::StopBlocked, why));
+            recheck = Some(cluster::RETRY);
+        } else {
+            // nothing else matters to a volume that nobody uses
+            steps = vec![Step::StopVolume(want.volume.clone())];
+        }
+    }
     findings.extend(attach.findings);
     findings.extend(health(want, volume, pool, &view.quota));
-    findings.push(in_sync(&steps, quota_problem));
+    findings.push(in_sync(&steps, problem));
     Plan {
         steps,
         findings,
@@ -575,10 +641,11 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
         };
         let bricks = online(want, pool);
         let size = want.set_size() as usize;
+        let majority = want.shape.majority() as usize;
         !bricks.is_empty()
             && bricks
                 .chunks(size)
-                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() >= majority)
     });
     attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
@@ -635,10 +702,11 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
             .collect()
     };
     let mut steps = Vec::new();
-    for (options, each) in [
-        (missing(&base_options(want)), false),
-        (missing(&want.options), true),
-    ] {
+    let mut base = base_options(want);
+    if never_started {
+        base.extend(shard_options(want));
+    }
+    for (options, each) in [(missing(&base), false), (missing(&want.options), true)] {
         if !options.is_empty() {
             steps.push(Step::SetOptions {
                 volume: want.volume.clone(),
@@ -735,24 +803,65 @@ fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
 }
 
 fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
-    let copies = want.set_size();
-    let bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
-    let same = volume.replica_count.max(1) == copies
-        && volume.arbiter_count == 0
-        && volume.disperse_count == 0
-        && bricks == copies * want.sets;
+    let shape = shape_of(volume);
+    let bricks = volume.bricks.len();
+    let same = shape == want.shape && bricks == want.set_size() as usize * want.sets as usize;
     let same_bricks = want
         .bricks
         .as_ref()
         .is_none_or(|wanted| *wanted == bricks_of(volume));
+    let blocks = want.shard.map(|Bytes(size)| size.to_string());
+    // before the first start it has no files, and is still to be set
+    if same && same_bricks && volume.status != VolumeStatus::Created && shard_of(volume) != blocks {
+        let words = |blocks: Option<String>| {
+            blocks.map_or_else(
+                || "does not cut files into shards".to_owned(),
+                |size| format!("cuts files into shards of {size} bytes"),
+            )
+        };
+        return Some(format!(
+            "volume {} {}, the spec's {}; on a volume with data that is never changed, since files could not be read any more",
+            want.volume,
+            words(shard_of(volume)),
+            words(blocks)
+        ));
+    }
     (!same || !same_bricks).then(|| {
         format!(
-            "volume {} is {} with {bricks} bricks ({}), the spec declares {} sets of {copies}; a layout is not changed by an edit",
+            "volume {} is {} with {bricks} bricks ({}) in sets of {}, the spec declares {} sets of {}; a layout is not changed by an edit",
             want.volume, volume.type_name,
             volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect::<Vec<_>>().join(" "),
-            want.sets
+            in_words(shape), want.sets, in_words(want.shape)
         )
     })
+}
+
+/// The sets of a volume that exists, by gluster's counts.
+pub(super) fn shape_of(volume: &Volume) -> SetShape {
+    match (
+        volume.disperse_count,
+        volume.arbiter_count,
+        volume.replica_count,
+    ) {
+        (0, 0, 0 | 1) => SetShape::Distribute,
+        (0, 1, 3) => SetShape::Arbiter,
+        (0, _, copies) => SetShape::Replicate { copies },
+        (count, ..) => SetShape::Disperse {
+            data: count.saturating_sub(volume.redundancy_count),
+            redundancy: volume.redundancy_count,
+        },
+    }
+}
+
+fn in_words(shape: SetShape) -> String {
+    match shape {
+        SetShape::Distribute => "one brick".into(),
+        SetShape::Replicate { copies } => format!("{copies} copies"),
+        SetShape::Arbiter => "two copies and an arbiter".into(),
+        SetShape::Disperse { data, redundancy } => {
+            format!("{data} bricks of data and {redundancy} of redundancy")
+        }
+    }
 }
 
 /// Whether each brick's process runs, asked of the host that it lives on; `None` where that host does not answer.
@@ -805,13 +914,19 @@ pub fn health(
         })
         .collect();
     let size = want.set_size() as usize;
-    // two copies go on with one (GlusterFS' default quorum for them is none); three or more need a majority
-    let needed = if size <= 2 { 1 } else { size / 2 + 1 };
+    let needed = want.shape.quorum() as usize;
     let writable = !bricks.is_empty()
         && bricks
             .chunks(size)
             .all(|set| set.iter().filter(|(_, state)| *state == Some(true)).count() >= needed);
-    let healthy = if down.is_empty() {
+    let stopped = want.state == State::Stopped && volume.status != VolumeStatus::Started;
+    let healthy = if stopped {
+        Finding::no(
+            ConditionType::Healthy,
+            Reason::Stopped,
+            "no brick runs, since spec.state is Stopped",
+        )
+    } else if down.is_empty() {
         Finding::yes(
             ConditionType::Healthy,
             format!("all {} bricks run", bricks.len()),
@@ -827,6 +942,11 @@ pub fn health(
     let unlimited = matches!(quota, QuotaView::Off | QuotaView::NoLimit);
     let limited = want.capacity.is_none() || (volume.quota_enabled() && !unlimited);
     let ready = match volume.status {
+        VolumeStatus::Created | VolumeStatus::Stopped if stopped => Finding::no(
+            ConditionType::Ready,
+            Reason::Stopped,
+            "the volume is stopped, since spec.state is Stopped",
+        ),
         VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
             ConditionType::Ready,
             Reason::Working,

@@ -23,11 +23,11 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-fn plan(world: &World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+pub fn plan(world: &World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
     world.with(want, cluster, |situation| volume::plan(want, situation))
 }
 
-fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
+pub fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
     plan.findings
         .iter()
         .rev()
@@ -35,7 +35,7 @@ fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
         .and_then(|finding| finding.holds)
 }
 
-fn reason(plan: &Plan, kind: ConditionType) -> Option<Reason> {
+pub fn reason(plan: &Plan, kind: ConditionType) -> Option<Reason> {
     plan.findings
         .iter()
         .rev()
@@ -64,13 +64,13 @@ fn is_safe(plan: &Plan, world: &World, want: &ValidVolume) {
                 }
             }
             Step::CreateVolume { .. } => assert!(world.volume.is_none(), "made twice"),
-            step => assert!(!step.destroys(), "{step:?}"),
+            step => assert!(!step.destroys() && !step.interrupts(), "{step:?}"),
         }
     }
 }
 
 /// Plans and executes until nothing is left to do.
-fn settle(world: &mut World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+pub fn settle(world: &mut World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
     for _ in 0..10 {
         let plan = plan(world, want, cluster);
         is_safe(&plan, world, want);
@@ -97,6 +97,17 @@ fn as_declared(plan: &Plan, world: &World, want: &ValidVolume) {
     let (volume, _) = world.volume.as_ref().unwrap();
     assert_eq!(volume.status, VolumeStatus::Started);
     assert_eq!(world.limit, want.capacity.map(|bytes| bytes.0));
+    let option = |key: &str| volume.options.get(key).cloned();
+    assert_eq!(
+        (
+            option("features.shard"),
+            option("features.shard-block-size")
+        ),
+        (
+            want.shard.map(|_| "on".into()),
+            want.shard.map(|size| size.0.to_string())
+        )
+    );
     for (key, value) in want.options.iter().chain(&want.profile) {
         let wanted = want.options.get(key).unwrap_or(value);
         assert_eq!(
@@ -117,12 +128,21 @@ fn specs() -> impl Strategy<Value = Value> {
         json!({"replicate": {"copies": 2}}),
         json!({"replicate": {"copies": 3}}),
         json!({"replicate": {"copies": 2}, "distribute": 2}),
+        json!({"replicate": {"copies": 3, "arbiter": true}}),
+        json!({"disperse": {"data": 2, "redundancy": 1}}),
+        json!({"disperse": {"data": 3, "redundancy": 1}, "shard": {"blockSize": "8Mi"}}),
+        json!({"distribute": 2, "shard": {}}),
     ]);
     let options = prop::sample::select(vec![
         json!({}),
         json!({"performance.cache-size": "64MB", "performance.readdir-ahead": "off"}),
     ]);
-    let profile = prop::sample::select(vec!["default", "database"]);
+    let profile = prop::sample::select(vec![
+        "default",
+        "database",
+        "virtual-machines",
+        "small-files",
+    ]);
     let claim = prop::sample::select(vec!["none", "ReadWriteOnce", "ReadWriteMany"]);
     (layout, options, profile, prop::option::of(1_u32..9), claim).prop_map(
         |(layout, options, profile, size, claim)| {
@@ -162,6 +182,11 @@ proptest! {
         // started without its first options, by somebody else: closed then, it would break mounts
         let opened = world.volume.as_ref().is_some_and(|(volume, _)| volume.status == VolumeStatus::Started && !volume.options.contains_key("client.bind-insecure"));
         let end = settle(&mut world, &want, &cluster);
+        if opened && want.shard.is_some() {
+            // it may have files by now, which are whole
+            prop_assert_eq!(reason(&end, ConditionType::InSync), Some(Reason::LayoutDiffers));
+            return Ok(());
+        }
         as_declared(&end, &world, &want);
         let closed = world.volume.as_ref().unwrap().0.options.get(CLOSED).is_some_and(|value| value == "off");
         prop_assert!(closed || opened);
@@ -281,7 +306,37 @@ proptest! {
     }
 }
 
-fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
+/// Sharding that is not as declared is never changed once a volume may have data.
+#[test]
+fn shards_of_a_volume_with_data_are_left_alone() {
+    for (had, wanted) in [
+        (Some("8Mi"), None),
+        (None, Some("8Mi")),
+        (Some("8Mi"), Some("16Mi")),
+    ] {
+        let spec = |blocks: Option<&str>| match blocks {
+            Some(size) => json!({"layout": {"distribute": 1, "shard": {"blockSize": size}}}),
+            None => json!({"layout": {"distribute": 1}}),
+        };
+        let (mut world, cluster, _) = ready(spec(had), 3);
+        let next = want(
+            &cluster,
+            spec(wanted),
+            &["features.shard", "features.shard-block-size"],
+        );
+        for status in [VolumeStatus::Started, VolumeStatus::Stopped] {
+            world.volume.as_mut().unwrap().0.status = status;
+            let found = plan(&world, &next, &cluster);
+            assert!(found.steps.is_empty(), "{:?}", found.steps);
+            assert_eq!(
+                reason(&found, ConditionType::InSync),
+                Some(Reason::LayoutDiffers)
+            );
+        }
+    }
+}
+
+pub fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
     let cluster = cluster(nodes, json!({}));
     let first = want(&cluster, spec.clone(), &[]);
     let mut world = World::settled(&cluster);
