@@ -15,3 +15,5 @@ mod daytwo;
 mod faults;
 #[path = "operator/hostile.rs"]
 mod hostile;
+#[path = "operator/planned.rs"]
+mod planned;

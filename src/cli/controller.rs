@@ -3,10 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
-
 use crate::controller;
 
 #[derive(Debug, clap::Args)]
@@ -26,20 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path)
-                .with_context(|| format!("--kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                .await
-                .context("--kubeconfig")?
-        }
-        None => Config::infer()
-            .await
-            .context("no kubeconfig was found, and this is no pod; use --kubeconfig")?,
-    };
-    let server = config.cluster_url.to_string();
-    let client = Client::try_from(config).with_context(|| format!("can't talk to {server}"))?;
+    let client = super::client(args.kubeconfig.as_deref()).await?;
     let identity = args
         .identity
         .unwrap_or_else(|| format!("gluster-operator-{:016x}", rand::random::<u64>()));
@@ -48,7 +31,5 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         identity,
         listen: args.listen,
     };
-    controller::run(client, config, super::stop_signal()?)
-        .await
-        .with_context(|| format!("API server {server}"))
+    controller::run(client, config, super::stop_signal()?).await
 }

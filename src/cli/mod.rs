@@ -4,10 +4,15 @@
 mod controller;
 pub mod crds;
 mod csi;
+mod plan;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry::{self, LogFormat};
@@ -38,6 +43,8 @@ enum Command {
     Controller(controller::Args),
     /// Mount volumes on one node, for the kubelet
     Csi(csi::Args),
+    /// Tell what applying files would do, command by command, without doing it
+    Plan(plan::Args),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Args),
 }
@@ -45,7 +52,7 @@ enum Command {
 /// Parses the command line, runs what it asks for, and turns an error into a message and an exit code.
 pub fn main() -> ExitCode {
     match run(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("gluster-operator: {error:#}");
             ExitCode::FAILURE
@@ -53,16 +60,36 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> anyhow::Result<()> {
+fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::init(&args.log_level, args.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     match args.command {
-        Command::Crds(args) => crds::run(&args),
-        Command::Csi(args) => runtime.block_on(csi::run(args)),
-        Command::Controller(args) => runtime.block_on(controller::run(args)),
+        Command::Crds(args) => crds::run(&args)?,
+        Command::Csi(args) => runtime.block_on(csi::run(args))?,
+        Command::Controller(args) => runtime.block_on(controller::run(args))?,
+        Command::Plan(args) => return runtime.block_on(plan::run(args)),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A client for the API server: of that kubeconfig, or as kubectl finds it.
+async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    let config = match kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("--kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .context("--kubeconfig")?
+        }
+        None => Config::infer()
+            .await
+            .context("no kubeconfig was found, and this is no pod; use --kubeconfig")?,
+    };
+    let server = config.cluster_url.to_string();
+    Client::try_from(config).with_context(|| format!("can't talk to {server}"))
 }
 
 /// Ends at SIGTERM or SIGINT.

@@ -134,10 +134,10 @@ pub(super) fn backoff(misses: u32) -> Duration {
     Duration::from_secs((10_u64 << misses.saturating_sub(1).min(5)).min(300))
 }
 
-type Usable = (Arc<ValidCluster>, Arc<Pool>);
+pub(super) type Usable = (Arc<ValidCluster>, Arc<Pool>);
 
 /// Checks the object and its Secret. The inner error holds what to write into the status.
-async fn usable(
+pub(super) async fn usable(
     object: &GlusterCluster,
     context: &Context,
 ) -> Result<Result<Usable, Vec<Finding>>, Error> {

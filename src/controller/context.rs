@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
-use kube::runtime::events::Recorder;
+use kube::runtime::events::{Recorder, Reporter};
+
+use crate::gluster::names::VolumeName;
 
 use super::calm;
 use super::metrics::Metrics;
@@ -30,6 +32,32 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Knows nothing yet. `slot` names our files on the hosts, `identity` who reports events.
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        kube_system: String,
+        slot: VolumeName,
+        identity: &str,
+        wake: UnboundedSender<()>,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: "gluster-operator".into(),
+            instance: Some(identity.to_owned()),
+        };
+        Self {
+            namespace: namespace.to_owned(),
+            kube_system,
+            pools: Registry::new(slot),
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            metrics: Metrics::new(),
+            misses: Mutex::default(),
+            calm: calm::Registry::default(),
+            wake,
+        }
+    }
+
     /// How often that object failed in a row.
     pub(super) fn misses(&self, uid: &str) -> u32 {
         let misses = self

@@ -10,6 +10,7 @@ mod finalize;
 mod http;
 mod lease;
 mod metrics;
+mod preview;
 mod registry;
 mod report;
 mod run;
@@ -18,6 +19,7 @@ mod volume;
 
 use std::time::Duration;
 
+pub use preview::{Preview, PreviewCommand, PreviewStep, Wanted, preview};
 pub use run::{Config, run};
 
 /// How often a pool, and a volume that is as declared, is looked at.

@@ -13,7 +13,6 @@ use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret};
 use kube::api::ListParams;
 use kube::runtime::controller::{self, Controller};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
@@ -26,9 +25,7 @@ use crate::plan::attach::NodeFacts;
 
 use super::context::Context;
 use super::http::{self, Probes};
-use super::metrics::Metrics;
-use super::registry::Registry;
-use super::{calm, cluster, error, lease, uses, volume};
+use super::{cluster, error, lease, uses, volume};
 
 /// How the controller is run.
 #[derive(Debug, Clone)]
@@ -59,26 +56,21 @@ pub async fn run(
         .get("kube-system")
         .await
         .context("can't read the namespace kube-system")?;
-    let reporter = Reporter {
-        controller: "gluster-operator".into(),
-        instance: Some(config.identity.clone()),
-    };
     // the files on the hosts are named after whoever looks
     let slot: VolumeName = format!("c{:08x}", rand::random::<u32>()).parse()?;
+    let uid = kube_system
+        .uid()
+        .context("the namespace kube-system has no uid")?;
     let (wake, woken) = unbounded();
-    let context = Arc::new(Context {
-        client: client.clone(),
-        namespace: config.namespace.clone(),
-        kube_system: kube_system
-            .uid()
-            .context("the namespace kube-system has no uid")?,
-        pools: Registry::new(slot),
-        recorder: Recorder::new(client.clone(), reporter),
-        metrics: Metrics::new(),
-        misses: Mutex::new(HashMap::new()),
-        calm: calm::Registry::default(),
+    let context = Context::new(
+        client.clone(),
+        &config.namespace,
+        uid,
+        slot,
+        &config.identity,
         wake,
-    });
+    );
+    let context = Arc::new(context);
     let ready = Arc::new(AtomicBool::new(false));
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await

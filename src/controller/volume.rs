@@ -1,5 +1,7 @@
 //! Reconciles a GlusterVolume.
 
+pub(super) mod preview;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

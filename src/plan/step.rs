@@ -196,6 +196,33 @@ impl Step {
         )
     }
 
+    /// What users of data may notice of it; empty when nothing.
+    pub fn risk(&self) -> &'static str {
+        if self.destroys() {
+            "takes the volume away; its bricks go to the trash of their devices"
+        } else if self.interrupts() {
+            "nobody can read or write the volume from then on"
+        } else if matches!(self, Self::EnableQuota(_)) {
+            "restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
+        } else if matches!(self, Self::Fence { .. }) {
+            "the node that had the volume can't reach it any more"
+        } else {
+            ""
+        }
+    }
+
+    /// What is waited for before the next step; empty when nothing.
+    pub fn then(&self) -> &'static str {
+        match self {
+            Self::ProbePeer { .. } => "the peers see each other",
+            Self::EnableQuota(_) => {
+                "quota has counted what is there; nothing but the last step waits for it"
+            }
+            Self::Fence { .. } => "no brick has a connection of that node",
+            _ => "",
+        }
+    }
+
     /// For `Progressing`: what is under way.
     pub fn describe(&self) -> String {
         match self {

@@ -6,12 +6,13 @@ use futures::future::join_all;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, HostName, OptionKey, OptionValue};
+use crate::gluster::names::HostName;
 use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
-use crate::plan::step::{BrickPlace, Step};
+use crate::plan::step::Step;
 
+use super::commands::operations;
 use super::{Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
@@ -58,22 +59,23 @@ impl Pool {
         } else {
             None
         };
-        let gluster = |command| self.gluster(step, coordinator, command);
-        let result = match step.clone() {
-            Step::ClaimHost {
-                host,
-                owner,
-                replace,
-            } => {
-                self.plain(step, &host, Operation::ClaimHost { owner, replace })
-                    .await
-            }
-            Step::ReleaseHost { host } => self.plain(step, &host, Operation::ReleaseHost).await,
-            Step::ProbePeer { host } => gluster(Gluster::Probe(host)).await,
-            Step::SetPoolOptions(options) => {
-                let mut result = Ok(());
-                for (key, value) in options {
-                    let one = gluster(Gluster::PoolSet(key, value)).await;
+        let mut result = Ok(());
+        let mut plain = Vec::new();
+        let operations = operations(step, coordinator);
+        if operations.is_empty() {
+            return Err(StepFailure {
+                step: step.describe(),
+                host: coordinator.clone(),
+                command: String::new(),
+                class: Class::Refused,
+                detail: "",
+                words: "there is no command for it: a path in it is too long".into(),
+            });
+        }
+        for (host, operation) in operations {
+            match operation {
+                Operation::Gluster(command) => {
+                    let one = self.gluster(step, &host, command).await;
                     // a refused one is no reason to leave out the others; anything else meets them, too
                     let stop = matches!(&one, Err(failure) if failure.class != Class::Refused);
                     result = result.and(one);
@@ -81,131 +83,28 @@ impl Pool {
                         break;
                     }
                 }
-                result
+                operation => plain.push((host, operation)),
             }
-            Step::MakeBricks { places, mark } => {
-                let make = |place: BrickPlace| {
-                    let BrickPlace {
-                        host,
-                        device,
-                        parent,
-                        path,
-                    } = place;
-                    (
-                        host,
-                        Operation::MakeBrick {
-                            device,
-                            parent,
-                            path,
-                            mark: mark.clone(),
-                        },
-                    )
-                };
-                self.everywhere(step, places.into_iter().map(make).collect())
-                    .await
-            }
-            Step::MarkBricks { bricks, mark } => {
-                let mark_one = |brick: crate::gluster::names::Brick| {
-                    (
-                        brick.host,
-                        Operation::MarkBrick {
-                            path: brick.path,
-                            mark: mark.clone(),
-                        },
-                    )
-                };
-                self.everywhere(step, bricks.into_iter().map(mark_one).collect())
-                    .await
-            }
-            Step::CreateVolume {
-                volume,
-                shape,
-                bricks,
-            } => {
-                gluster(Gluster::Create {
-                    volume,
-                    shape,
-                    bricks,
-                })
-                .await
-            }
+        }
+        result = result.and(self.everywhere(step, plain).await);
+        if let (
             Step::SetOptions {
                 volume,
                 options,
-                each,
-            } => {
-                let result = gluster(Gluster::Set(volume.clone(), options.clone())).await;
-                match result {
-                    // one bad option spoils the whole command: the others are set one by one
-                    Err(failure)
-                        if each && failure.class == Class::Refused && options.len() > 1 =>
-                    {
-                        let mut last = Ok(());
-                        for (key, value) in options {
-                            let one =
-                                gluster(Gluster::Set(volume.clone(), [(key, value)].into())).await;
-                            last = last.and(one);
-                        }
-                        last
-                    }
-                    result => result,
-                }
-            }
-            Step::ResetOption { volume, key } => gluster(Gluster::Reset(volume, key)).await,
-            Step::StartVolume(volume) => gluster(Gluster::Start(volume)).await,
-            Step::StartBricks(volume) => gluster(Gluster::StartBricks(volume)).await,
-            Step::EnableQuota(volume) => gluster(Gluster::QuotaEnable(volume)).await,
-            Step::LimitUsage(volume, bytes) => gluster(Gluster::QuotaLimit(volume, bytes)).await,
-            Step::RemoveLimit(volume) => gluster(Gluster::QuotaRemove(volume)).await,
-            Step::Fence { volume, .. } => match allow(ALLOW_NOBODY) {
-                Some(option) => gluster(Gluster::Set(volume, [option].into())).await,
-                None => Ok(()),
+                each: true,
             },
-            Step::Admit {
-                volume, addresses, ..
-            } => match allow(addresses.as_str()) {
-                Some(option) => gluster(Gluster::Set(volume, [option].into())).await,
-                None => Ok(()),
-            },
-            Step::WriteManifest {
-                places,
-                name,
-                manifest,
-            } => {
-                let mut operations = Vec::new();
-                for place in places {
-                    if let Ok(file) = format!("{}.json", place.trash(&name)).parse() {
-                        operations.push((
-                            place.host,
-                            Operation::WriteManifest {
-                                device: place.device,
-                                file,
-                                manifest: manifest.clone(),
-                            },
-                        ));
-                    }
-                }
-                self.everywhere(step, operations).await
+            Err(failure),
+        ) = (step, &result)
+            && failure.class == Class::Refused
+            && options.len() > 1
+        {
+            // one bad option spoils the whole command: the others are set one by one
+            result = Ok(());
+            for (key, value) in options {
+                let one = Gluster::Set(volume.clone(), [(key.clone(), value.clone())].into());
+                result = result.and(self.gluster(step, coordinator, one).await);
             }
-            Step::StopVolume(volume) => gluster(Gluster::Stop(volume)).await,
-            Step::DeleteVolume(volume) => gluster(Gluster::Delete(volume)).await,
-            Step::TrashBricks { places, name } => {
-                let mut operations = Vec::new();
-                for place in places {
-                    if let Ok(trash) = place.trash(&name).parse() {
-                        operations.push((
-                            place.host,
-                            Operation::TrashBrick {
-                                device: place.device,
-                                parent: place.parent,
-                                trash,
-                            },
-                        ));
-                    }
-                }
-                self.everywhere(step, operations).await
-            }
-        };
+        }
         drop(lane);
         result
     }
@@ -344,10 +243,6 @@ impl Pool {
             .map(|(host, operation)| async move { self.plain(step, &host, operation).await });
         join_all(all).await.into_iter().collect()
     }
-}
-
-fn allow(value: &str) -> Option<(OptionKey, OptionValue)> {
-    Some((ALLOW_OPTION.parse().ok()?, value.parse().ok()?))
 }
 
 fn unknown(message: &str) -> Outcome {

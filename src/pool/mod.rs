@@ -3,6 +3,7 @@
 //! It keeps what must outlive one look: which writes have no known end, and the last picture, so that many volumes
 //! share one look. It never decides what to do; that is [`crate::plan`].
 
+mod commands;
 mod execute;
 mod observe;
 
@@ -16,6 +17,7 @@ use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{HostName, HostPath, VolumeName};
 use crate::host::Host;
 
+pub use commands::operations;
 pub use execute::StepFailure;
 
 /// How many steps that restart daemons run at once in a pool: bunched they cost half, more of them stall writers.

@@ -351,7 +351,7 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
         .map(|at| format!("{}:{brick}", POOL[(start + at) % 3]))
         .collect();
     assert_eq!(bricks, wanted, "order of bricks");
-    let quota = quota_of(world, &volume_name);
+    let quota = world.quota_list(&volume_name);
     let limit = quota
         .lines()
         .last()
@@ -386,31 +386,6 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
 }
 
 /// `quota list`, which has to wait while the controller asks for the same.
-fn quota_of(world: &World, volume: &str) -> String {
-    let mut answer = String::new();
-    for _ in 0..20 {
-        let output = world.hosts.sh(
-            "node1",
-            &[
-                "gluster",
-                "--mode=script",
-                "volume",
-                "quota",
-                volume,
-                "list",
-                "/",
-            ],
-        );
-        answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        // a moment after quotad was restarted it prints the table without its row
-        if output.status.success() && answer.lines().any(|line| line.starts_with('/')) {
-            return answer;
-        }
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    panic!("no limit of {volume}: {answer}");
-}
-
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     (0..digits.len())

@@ -20,6 +20,9 @@ fn day_two() {
         "the capacity of a volume with data goes up and down, and away",
         || capacity(world),
     );
+    world.scene("what `plan` tells is what is done, and all of it", || {
+        crate::planned::plan_is_what_is_done(world);
+    });
     world.scene("a limit that comes later counts what is there", || {
         late_limit(world);
     });
@@ -76,24 +79,10 @@ impl Drop for Mount<'_> {
 }
 
 fn limit(world: &World, volume: &str) -> String {
-    let output = world.hosts.sh(
-        "node1",
-        &[
-            "gluster",
-            "--mode=script",
-            "volume",
-            "quota",
-            volume,
-            "list",
-            "/",
-        ],
-    );
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let last = text.lines().last().unwrap_or_default();
-    last.split_whitespace()
-        .nth(1)
-        .unwrap_or_default()
-        .to_owned()
+    let list = world.quota_list(volume);
+    let row = list.lines().find(|line| line.starts_with('/'));
+    let column = row.and_then(|row| row.split_whitespace().nth(1));
+    column.unwrap_or_default().to_owned()
 }
 
 fn edit(world: &World, name: &str, spec: &Value) {

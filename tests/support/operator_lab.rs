@@ -487,6 +487,30 @@ impl World {
         self.hosts.run(host, &all)
     }
 
+    /// The table of `quota list /` of a volume, asked until it has its row: other transactions are in the way of it, and a
+    /// moment after quotad was restarted the row is missing.
+    pub fn quota_list(&self, volume: &str) -> String {
+        let list = [
+            "gluster",
+            "--mode=script",
+            "volume",
+            "quota",
+            volume,
+            "list",
+            "/",
+        ];
+        let mut answer = String::new();
+        for _ in 0..20 {
+            let output = self.hosts.sh("node1", &list);
+            answer = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() && answer.lines().any(|line| line.starts_with('/')) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        panic!("no limit of {volume}: {answer}");
+    }
+
     /// Names on the device of a host that begin with `prefix`, those in the trash as `.trash/…`.
     pub fn on_device(&self, host: &str, prefix: &str) -> Vec<String> {
         let mut found = Vec::new();

@@ -1,0 +1,270 @@
+//! What applying objects would do, without doing it: the same plans as the reconciles make, told to their end.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::PostParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::condition::Finding;
+use crate::api::{GlusterCluster, GlusterVolume};
+use crate::gluster::model::{PoolView, VolumeView};
+use crate::gluster::names::{HostName, VolumeName};
+use crate::gluster::operation::Operation;
+use crate::plan::step::Step;
+use crate::plan::{cluster as decide, expect};
+use crate::pool;
+
+use super::cluster;
+use super::context::Context;
+use super::volume::preview::{foresee, unmet};
+
+/// An object as it stands in a file.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// A pool.
+    Cluster(Box<GlusterCluster>),
+    /// A volume.
+    Volume(Box<GlusterVolume>),
+}
+
+/// What would come of an object.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// `GlusterVolume shop/data`.
+    pub object: String,
+    /// True when the API server does not have it yet: the directories of its bricks will be named after the uid that it gets.
+    pub new: bool,
+    /// What would be done, in order; empty when nothing.
+    pub steps: Vec<PreviewStep>,
+    /// What is not as declared before the steps, as conditions would say it.
+    pub now: Vec<String>,
+    /// What is still not as declared after them: what is waited for, or why nothing is done.
+    pub end: Vec<String>,
+}
+
+/// A step.
+#[derive(Debug, Serialize)]
+pub struct PreviewStep {
+    /// In words.
+    pub step: String,
+    /// What may go wrong for users of data; empty when nothing.
+    pub risk: &'static str,
+    /// What is waited for before the next step; empty when nothing.
+    pub then: &'static str,
+    /// What is run, and where.
+    pub commands: Vec<PreviewCommand>,
+}
+
+/// A command on a host.
+#[derive(Debug, Serialize)]
+pub struct PreviewCommand {
+    /// The host.
+    pub host: String,
+    /// As a person would type it.
+    pub command: String,
+}
+
+/// The steps of one object, and what holds before and after.
+#[derive(Debug, Default)]
+pub(super) struct Foreseen {
+    steps: Vec<(Step, HostName)>,
+    pub(super) now: Vec<Finding>,
+    pub(super) end: Vec<Finding>,
+}
+
+impl Foreseen {
+    /// Nothing would be done.
+    pub(super) fn stuck(findings: Vec<Finding>) -> Self {
+        Self {
+            steps: Vec::new(),
+            now: findings.clone(),
+            end: findings,
+        }
+    }
+
+    pub(super) fn push(&mut self, step: Step, coordinator: &HostName) {
+        self.steps.push((step, coordinator.clone()));
+    }
+
+    fn told(self, object: String, new: bool) -> Preview {
+        let text = |findings: &[Finding]| {
+            let mut told: Vec<String> = Vec::new();
+            for finding in findings {
+                let line = format!("{}: {}", finding.reason.as_str(), finding.message);
+                if !told.contains(&line) {
+                    told.push(line);
+                }
+            }
+            told
+        };
+        let step = |(step, coordinator): &(Step, HostName)| PreviewStep {
+            step: step.describe(),
+            risk: step.risk(),
+            then: step.then(),
+            commands: commands(step, coordinator),
+        };
+        Preview {
+            object,
+            new,
+            steps: self.steps.iter().map(step).collect(),
+            now: text(&self.now),
+            end: text(&self.end),
+        }
+    }
+}
+
+fn commands(step: &Step, coordinator: &HostName) -> Vec<PreviewCommand> {
+    let typed = |(host, operation): (HostName, Operation)| {
+        let lines = match &operation {
+            Operation::Gluster(command) => vec![command.typed()],
+            other => other
+                .commands()
+                .iter()
+                .map(|command| command.argv.join(" "))
+                .collect(),
+        };
+        let host = host.to_string();
+        lines.into_iter().map(move |command| PreviewCommand {
+            host: host.clone(),
+            command,
+        })
+    };
+    pool::operations(step, coordinator)
+        .into_iter()
+        .flat_map(typed)
+        .collect()
+}
+
+/// Looks at the pools and tells what applying the objects would do. Nothing is changed: the API server is asked with
+/// `dryRun`, and hosts are looked at as the controller looks at them.
+///
+/// # Errors
+/// The API server does not answer or refuses an object, in its own words.
+pub async fn preview(
+    client: Client,
+    namespace: &str,
+    wanted: Vec<Wanted>,
+) -> anyhow::Result<Vec<Preview>> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let kube_system = namespaces
+        .get("kube-system")
+        .await
+        .context("can't read the namespace kube-system")?;
+    let slot: VolumeName = format!("p{:08x}", rand::random::<u32>()).parse()?;
+    let uid = kube_system
+        .uid()
+        .context("the namespace kube-system has no uid")?;
+    let (wake, _) = futures::channel::mpsc::unbounded();
+    let context = Context::new(client.clone(), namespace, uid, slot, "plan", wake);
+    let mut previews = Vec::new();
+    // pools as they will be, so that volumes of the same files are planned on those
+    let mut pools: HashMap<String, Option<PoolView>> = HashMap::new();
+    for object in &wanted {
+        let Wanted::Cluster(object) = object else {
+            continue;
+        };
+        let (asked, new) = dry_run(&Api::all(client.clone()), object.as_ref()).await?;
+        let (foreseen, view) = foresee_cluster(&asked, &context).await?;
+        pools.insert(asked.name_any(), view);
+        let name = format!("GlusterCluster {}", asked.name_any());
+        previews.push(foreseen.told(name, new));
+    }
+    for object in wanted {
+        let Wanted::Volume(object) = object else {
+            continue;
+        };
+        let own = object.namespace().unwrap_or_else(|| "default".to_owned());
+        let (asked, new) = dry_run(&namespaced(&client, &own), object.as_ref()).await?;
+        let cluster = asked.spec.cluster_name.clone();
+        if !pools.contains_key(&cluster) {
+            let clusters: Api<GlusterCluster> = Api::all(client.clone());
+            let found = clusters
+                .get_opt(&cluster)
+                .await
+                .context("reading the cluster")?;
+            if let Some(found) = found {
+                cluster::usable(&found, &context).await?.ok();
+            }
+            pools.insert(cluster.clone(), None);
+        }
+        let pool = pools.get(&cluster).cloned().flatten();
+        let foreseen = foresee(&asked, &context, pool).await?;
+        let name = format!("GlusterVolume {own}/{}", asked.name_any());
+        previews.push(foreseen.told(name, new));
+    }
+    Ok(previews)
+}
+
+fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), namespace)
+}
+
+/// The object as it would be if its spec were that of the file and nothing else, with defaults and, where it is there
+/// already, uid and status; and whether it is new.
+async fn dry_run<K>(objects: &Api<K>, object: &K) -> anyhow::Result<(K, bool)>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let name = object.name_any();
+    let what = format!("{} {name}", K::kind(&()));
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let current = objects
+        .get_opt(&name)
+        .await
+        .with_context(|| format!("reading {what}"))?;
+    let new = current.is_none();
+    let asked = match current {
+        Some(current) => {
+            let mut changed = object.clone();
+            *changed.meta_mut() = current.meta().clone();
+            objects.replace(&name, &params, &changed).await
+        }
+        None => objects.create(&params, object).await,
+    };
+    let refused = || format!("the API server does not take {what}");
+    Ok((asked.with_context(refused)?, new))
+}
+
+/// The steps for a pool, and the pool as it will be after them, where it can be used.
+async fn foresee_cluster(
+    object: &GlusterCluster,
+    context: &Context,
+) -> anyhow::Result<(Foreseen, Option<PoolView>)> {
+    let (want, pool) = match cluster::usable(object, context).await? {
+        Ok(usable) => usable,
+        Err(findings) => return Ok((Foreseen::stuck(findings), None)),
+    };
+    let mut view = (*pool.observe(Instant::now()).await.view).clone();
+    let mut foreseen = Foreseen::default();
+    for pass in 0..6 {
+        let plan = decide::plan(&want, &view);
+        if pass == 0 {
+            foreseen.now = unmet(&plan.findings);
+        }
+        foreseen.end = unmet(&plan.findings);
+        let Some(coordinator) = decide::coordinator(&want, &view).cloned() else {
+            break;
+        };
+        if plan.steps.is_empty() {
+            break;
+        }
+        for step in plan.steps {
+            expect::after(&step, &mut view, &mut VolumeView::default());
+            foreseen.push(step, &coordinator);
+        }
+    }
+    Ok((foreseen, Some(view)))
+}

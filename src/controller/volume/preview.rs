@@ -1,0 +1,77 @@
+//! What a reconcile of a volume would do, without doing it.
+
+use std::time::Instant;
+
+use super::{Error, Target, Work, decide};
+use crate::api::GlusterVolume;
+use crate::api::condition::Finding;
+use crate::controller::context::Context;
+use crate::controller::preview::Foreseen;
+use crate::gluster::model::PoolView;
+use crate::plan::cluster as pool_plan;
+use crate::plan::expect;
+use crate::plan::volume::Situation;
+
+/// More passes than a reconcile needs for any volume.
+const PASSES: usize = 10;
+
+/// The steps that a volume's reconciles would take one after the other if each went well. `pool` is how the pool of its
+/// cluster will be by then; `None`: as it is seen now.
+///
+/// # Errors
+/// The API server does not answer.
+pub(in crate::controller) async fn foresee(
+    object: &GlusterVolume,
+    context: &Context,
+    pool: Option<PoolView>,
+) -> Result<Foreseen, Error> {
+    let work = Work::new(object, context)?;
+    let target = match work.target().await? {
+        Ok(target) => target,
+        Err(findings) => return Ok(Foreseen::stuck(findings)),
+    };
+    let wish = work.wish(&target).await?;
+    let seen = match pool {
+        Some(pool) => pool,
+        None => (*target.pool.observe(Instant::now()).await.view).clone(),
+    };
+    let inspected = work.inspect(&target, &seen, &wish, Instant::now()).await;
+    let Target { want, cluster, .. } = &target;
+    let mut foreseen = Foreseen::default();
+    let (mut view, mut inspected) = (seen, inspected);
+    for pass in 0..PASSES {
+        let situation = Situation {
+            cluster,
+            pool: &view,
+            view: &inspected,
+            wish: &wish,
+            unsettled: None,
+            now: Work::now(),
+        };
+        let plan = decide::plan(want, situation);
+        if pass == 0 {
+            foreseen.now = unmet(&plan.findings);
+        }
+        let Some(coordinator) = pool_plan::coordinator(cluster, &view).cloned() else {
+            foreseen.end = unmet(&plan.findings);
+            break;
+        };
+        if plan.steps.is_empty() {
+            foreseen.end = unmet(&plan.findings);
+            break;
+        }
+        for step in plan.steps {
+            expect::after(&step, &mut view, &mut inspected);
+            foreseen.push(step, &coordinator);
+        }
+    }
+    Ok(foreseen)
+}
+
+/// What does not hold.
+pub(in crate::controller) fn unmet(findings: &[Finding]) -> Vec<Finding> {
+    let unmet = findings
+        .iter()
+        .filter(|finding| finding.holds != Some(true));
+    unmet.cloned().collect()
+}
