@@ -4,6 +4,7 @@
 #![allow(clippy::needless_pass_by_value)] // so that json! can stand in the call
 
 mod attach;
+mod expect;
 mod place;
 mod pool;
 mod state;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::world::{CLOSED, World, cluster, host, want};
 
-fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -121,7 +121,7 @@ fn as_declared(plan: &Plan, world: &World, want: &ValidVolume) {
     );
 }
 
-fn specs() -> impl Strategy<Value = Value> {
+pub fn specs() -> impl Strategy<Value = Value> {
     let layout = prop::sample::select(vec![
         json!({"distribute": 1}),
         json!({"distribute": 3}),
