@@ -12,6 +12,7 @@ mod metrics;
 mod registry;
 mod report;
 mod run;
+mod upkeep;
 mod uses;
 mod volume;
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, HostName, OptionKey, OptionValue};
-use crate::gluster::operation::{Gluster, Operation};
+use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
 use crate::plan::step::{BrickPlace, Step};
@@ -70,6 +70,29 @@ impl Pool {
             }
             Step::ReleaseHost { host } => self.plain(step, &host, Operation::ReleaseHost).await,
             Step::ProbePeer { host } => gluster(Gluster::Probe(host)).await,
+            Step::DetachPeer { host } => gluster(Gluster::Detach(host)).await,
+            Step::ResetPoolOption(key) => gluster(Gluster::PoolReset(key)).await,
+            Step::RaiseOpVersion(version) => match op_version(version) {
+                Some((key, value)) => gluster(Gluster::PoolSet(key, value)).await,
+                None => Ok(()),
+            },
+            Step::WritePingTimeout { host, text, .. } => {
+                self.plain(step, &host, Operation::WriteGlusterdVol { text })
+                    .await
+            }
+            Step::PurgeTrash {
+                host,
+                device,
+                name,
+                manifest,
+            } => {
+                let purge = Operation::PurgeTrash {
+                    device,
+                    name,
+                    manifest,
+                };
+                self.plain(step, &host, purge).await
+            }
             Step::SetPoolOptions(options) => {
                 let mut result = Ok(());
                 for (key, value) in options {
@@ -290,8 +313,18 @@ impl Pool {
             .iter()
             .zip(&commands)
             .find(|(output, _)| output.exit != Some(0));
+        let over = bad.is_some_and(|(output, command)| {
+            output.exit == Some(SLICE_OVER_EXIT)
+                && command.argv.first().map(String::as_str) == Some("timeout")
+        });
         let (class, words, command) = match bad {
             None if outputs.len() == commands.len() => return Ok(()),
+            // there was much to do, and a part of it is done
+            Some((_, command)) if over => (
+                Class::Busy,
+                "a part is done, the rest follows".to_owned(),
+                command.argv.join(" "),
+            ),
             None => (
                 Class::Unknown,
                 "not every command was run".to_owned(),
@@ -319,7 +352,7 @@ impl Pool {
             host: host.clone(),
             command,
             class,
-            detail: "",
+            detail: if over { "slice-over" } else { "" },
             words,
         })
     }
@@ -338,6 +371,13 @@ impl Pool {
 
 fn allow(value: &str) -> Option<(OptionKey, OptionValue)> {
     Some((ALLOW_OPTION.parse().ok()?, value.parse().ok()?))
+}
+
+fn op_version(version: u32) -> Option<(OptionKey, OptionValue)> {
+    Some((
+        "cluster.op-version".parse().ok()?,
+        version.to_string().parse().ok()?,
+    ))
 }
 
 fn unknown(message: &str) -> Outcome {

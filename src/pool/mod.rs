@@ -5,6 +5,8 @@
 
 mod execute;
 mod observe;
+mod trash;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,6 +92,16 @@ impl Pool {
     pub fn inherit(&self, before: &Self) {
         let unsettled = before.memory().unsettled.clone();
         self.memory().unsettled = unsettled;
+    }
+
+    /// A write on the pool or on any of its volumes whose result is not known yet.
+    pub fn unsettled_anywhere(&self) -> Option<String> {
+        let memory = self.memory();
+        memory
+            .unsettled
+            .values()
+            .next()
+            .map(|entry| entry.what.clone())
     }
 
     /// The write on that volume, or on the pool, whose result is not known yet.

@@ -5,6 +5,8 @@
 
 mod attach;
 mod pool;
+mod trash;
+mod upkeep;
 mod validate;
 mod volume;
 mod world;
