@@ -104,8 +104,9 @@ pub enum Gluster {
     Uuid,
     /// `peer probe`.
     Probe(HostName),
-    /// `peer detach`, never with `force`. Refused by gluster while bricks lie on that peer, and while any other one is down; a peer that
-    /// is down itself is detached, and goes on to believe that it belongs to the pool (measured).
+    /// `peer detach`, never with `force`. Measured: gluster refuses while any other peer is down, and while some bricks of a volume lie
+    /// on that one; but a volume with all of its bricks there goes along with it, and is forgotten on the others. A peer that is down
+    /// itself is detached, and goes on to believe that it belongs to the pool.
     Detach(HostName),
     /// `volume reset all`, one option. One that is not set is reset without a complaint (measured).
     PoolReset(OptionKey),

@@ -216,6 +216,7 @@ pub fn cluster() -> Vec<Row> {
         one("the trash of a week", "/spec/trash", json!({"retention": "7d"}), None),
         one("the trash of five digits", "/spec/trash", json!({"retention": "99999m"}), None),
         one("the trash for ever", "/spec/trash", json!({"retention": "Never"}), None),
+        one("the trash of no time", "/spec/trash", json!({"retention": "h"}), Some("at least 2 chars long")),
         one("no trash", "/spec/trash", json!({"retention": "0s"}), Some(PATTERN)),
         one("the trash of a number", "/spec/trash", json!({"retention": "24"}), Some(PATTERN)),
         one("the trash of a week, by its letter", "/spec/trash", json!({"retention": "1w"}), Some(PATTERN)),
