@@ -36,6 +36,17 @@ fn every_gluster() -> Vec<(Gluster, &'static str, bool)> {
     vec![
         (Gluster::Uuid, "system:: uuid get", true),
         (Gluster::Probe(name("node2")), "peer probe node2", false),
+        (Gluster::Detach(name("node2")), "peer detach node2", false),
+        (
+            Gluster::PoolReset(name("cluster.brick-multiplex")),
+            "volume reset all cluster.brick-multiplex",
+            false,
+        ),
+        (
+            Gluster::MaxOpVersion,
+            "volume get all cluster.max-op-version",
+            true,
+        ),
         (
             Gluster::PoolSet(name("cluster.brick-multiplex"), name("on")),
             "volume set all cluster.brick-multiplex on",
@@ -145,7 +156,10 @@ fn gluster_commands_word_for_word() {
             format!("gluster --mode=script --xml --timeout=10 {words}")
         } else {
             let lock = match gluster {
-                Gluster::Probe(_) | Gluster::PoolSet(..) => "pool",
+                Gluster::Probe(_)
+                | Gluster::Detach(_)
+                | Gluster::PoolReset(_)
+                | Gluster::PoolSet(..) => "pool",
                 _ => "shop_data",
             };
             format!(
@@ -263,6 +277,84 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
+            Operation::FindBricks { device: device.clone(), volume: volume() },
+            false,
+            vec!["env LC_ALL=C find /d -mindepth 1 -maxdepth 1 -name shop_data-???????? -printf %y %f\\0".into()],
+        ),
+        (
+            Operation::ListTrash { device: device.clone() },
+            true,
+            vec![
+                "env LC_ALL=C find /d/.trash -mindepth 1 -maxdepth 1 -printf %y %C@ %f\\0".into(),
+                "env LC_ALL=C date +%s".into(),
+                "env LC_ALL=C cat /proc/self/mountinfo".into(),
+            ],
+        ),
+        (
+            Operation::InspectTrash { device: device.clone(), name: name("shop_data-0a1b2c3d") },
+            true,
+            vec![
+                format!(
+                    "env LC_ALL=C getfattr --absolute-names -h -d -m \
+                     ^trusted\\.(glusterfs\\.volume-id|gluster-operator) -e hex {trash}"
+                ),
+                format!(
+                    "env LC_ALL=C getfattr --absolute-names -h -d -m \
+                     ^trusted\\.(glusterfs\\.volume-id|gluster-operator) -e hex {trash}/brick"
+                ),
+                format!("env LC_ALL=C find {trash} -mindepth 1 -maxdepth 1 -printf %y %f\\0"),
+                format!("env LC_ALL=C cat {trash}.json"),
+            ],
+        ),
+        (
+            Operation::PurgeTrash {
+                device: device.clone(),
+                name: name("shop_data-0a1b2c3d"),
+                manifest: true,
+            },
+            false,
+            vec![
+                "mountpoint -q /d".into(),
+                format!("mv -T {trash}.json {trash}.purging"),
+                format!("timeout 10 rm -rf --one-file-system --preserve-root=all {trash}"),
+                format!("rm -f {trash}.purging"),
+            ],
+        ),
+        (
+            Operation::PurgeTrash {
+                device: device.clone(),
+                name: name("shop_data-0a1b2c3d"),
+                manifest: false,
+            },
+            false,
+            vec![
+                "mountpoint -q /d".into(),
+                format!("timeout 10 rm -rf --one-file-system --preserve-root=all {trash}"),
+                format!("rm -f {trash}.purging"),
+            ],
+        ),
+        (
+            Operation::ReadGlusterdVol,
+            true,
+            vec![
+                "env LC_ALL=C cat /etc/glusterfs/glusterd.vol".into(),
+                "env LC_ALL=C stat -L -c %.Z /etc/glusterfs/glusterd.vol".into(),
+                "env LC_ALL=C stat -L -c %.Y /run/glusterd.pid".into(),
+            ],
+        ),
+        (
+            Operation::WriteGlusterdVol { text: "volume management\n".into() },
+            false,
+            vec![
+                "rm -f /etc/glusterfs/glusterd.vol.gluster-operator".into(),
+                "tee /etc/glusterfs/glusterd.vol.gluster-operator < volume management\n".into(),
+                "chmod --reference=/etc/glusterfs/glusterd.vol /etc/glusterfs/glusterd.vol.gluster-operator".into(),
+                "chown --reference=/etc/glusterfs/glusterd.vol /etc/glusterfs/glusterd.vol.gluster-operator".into(),
+                "sync /etc/glusterfs/glusterd.vol.gluster-operator".into(),
+                "mv -T /etc/glusterfs/glusterd.vol.gluster-operator /etc/glusterfs/glusterd.vol".into(),
+            ],
+        ),
+        (
             Operation::TrashBrick { device, parent: parent.clone(), trash: trash.clone() },
             false,
             vec![
@@ -340,6 +432,8 @@ fn any_gluster() -> impl Strategy<Value = Gluster> {
     ];
     prop_oneof![
         host().prop_map(Gluster::Probe),
+        host().prop_map(Gluster::Detach),
+        key().prop_map(Gluster::PoolReset),
         (key(), value()).prop_map(|(key, value)| Gluster::PoolSet(key, value)),
         (volume(), shape, prop::collection::vec(brick(), 1..7)).prop_map(
             |(volume, shape, bricks)| Gluster::Create {

@@ -32,14 +32,26 @@ use super::schema;
 pub struct GlusterClusterSpec {
     /// How the hosts are reached.
     pub access: Access,
-    /// The storage hosts. Adding one probes it as a peer; removing one from this list detaches nothing.
+    /// The storage hosts. Adding one probes it as a peer. One that is taken out of this list is detached once no brick of any
+    /// volume lies on it and every other host answers; until then the condition InSync says what keeps it.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub nodes: Vec<Node>,
-    /// Options of the whole pool (`gluster volume set all`).
+    /// Options of the whole pool (`gluster volume set all`). A key that leaves this list is reset, unless it was never ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::options")]
     pub options: BTreeMap<String, String>,
+    /// Whether the op-version of the pool is raised. Raising can't be undone, and hosts of an older GlusterFS can't join after it.
+    #[serde(default, skip_serializing_if = "OpVersion::keeps")]
+    pub op_version: OpVersion,
+    /// Seconds after which a glusterd counts a silent peer as gone: written as `option ping-timeout` into
+    /// /etc/glusterfs/glusterd.vol of each host, where it takes effect at the next restart of glusterd. Absent: the file stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5, max = 300), extend("format" = "int32"))]
+    pub glusterd_ping_timeout: Option<u32>,
+    /// What becomes of bricks of deleted volumes, which lie in `.trash` of their devices.
+    #[serde(default)]
+    pub trash: Trash,
     /// Who may put volumes on this pool.
     #[serde(default)]
     pub tenancy: Tenancy,
@@ -125,6 +137,73 @@ pub struct Device {
     #[schemars(length(min = 2, max = 256), regex(pattern = schema::HOST_PATH))]
     #[x_kube(validation = Rule::new("!self.split('/').exists(part, part == '.' || part == '..')").message("a path has no '.' or '..' in it"))]
     pub path: String,
+}
+
+/// What is done about the op-version of a pool.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.policy == 'Version' ? has(self.version) : !has(self.version)").message("version belongs to policy: Version, and to nothing else"))]
+pub struct OpVersion {
+    /// `Keep`: it stays. `Max`: it is raised to the highest that all hosts support. `Version`: it is raised to `version`.
+    #[serde(default)]
+    pub policy: OpVersionPolicy,
+    /// The op-version, such as 100000, for `policy: Version`. Never lowered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30000, max = 999_999), extend("format" = "int32"))]
+    pub version: Option<u32>,
+}
+
+impl OpVersion {
+    /// True for what the absent field means.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether the op-version is raised.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpVersionPolicy {
+    /// It stays.
+    #[default]
+    Keep,
+    /// To the highest that all hosts support.
+    Max,
+    /// To a given one.
+    Version,
+}
+
+/// How long bricks of deleted volumes are kept.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Trash {
+    /// After this time in the trash bricks are destroyed for good: a whole number with `s`, `m`, `h` or `d` behind it, such as `24h`; or
+    /// `Never`, then nothing is ever destroyed, whatever `minFreePercent` says.
+    #[serde(default = "one_day")]
+    #[schemars(length(min = 2, max = 7), regex(pattern = schema::RETENTION))]
+    pub retention: String,
+    /// Where a device has less than this much free, in percent of its size, its trash is destroyed before that time, oldest first, until
+    /// enough is free; but never within its first hour. 0: free space does not matter.
+    #[serde(default = "ten_percent")]
+    #[schemars(range(min = 0, max = 50), extend("format" = "int32"))]
+    pub min_free_percent: u8,
+}
+
+/// The same as `trash: {}`.
+impl Default for Trash {
+    fn default() -> Self {
+        Self {
+            retention: one_day(),
+            min_free_percent: ten_percent(),
+        }
+    }
+}
+
+fn one_day() -> String {
+    "24h".into()
+}
+
+fn ten_percent() -> u8 {
+    10
 }
 
 /// Who may put volumes on a pool, and what they may ask for.
@@ -232,7 +311,10 @@ pub struct GlusterClusterStatus {
     /// The id that the owner file of each host holds, for `takeOver`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The hosts.
+    /// Options of the pool that were set for this object, so that they can be reset when they leave the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned_options: Vec<String>,
+    /// The hosts, and those that left the spec and are still peers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStatus>,
 }
@@ -242,6 +324,9 @@ pub struct GlusterClusterStatus {
 pub struct NodeStatus {
     /// Its name in the spec.
     pub name: String,
+    /// How it was reached last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Its uuid in gluster, once it was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
@@ -250,4 +335,24 @@ pub struct NodeStatus {
     pub version: Option<String>,
     /// Whether it answers and is in the pool.
     pub connected: bool,
+    /// True for a host that left `spec.nodes` and is not detached yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+    /// Its devices, as far as they were seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceStatus>,
+}
+
+/// What is known of a device.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceStatus {
+    /// Its mount point.
+    pub path: String,
+    /// The id of the file system that is mounted there.
+    pub fs_id: String,
+    /// Its size.
+    pub size: String,
+    /// What is free, in steps of 5 % of the size; metrics have the exact number.
+    pub free: String,
 }

@@ -82,6 +82,14 @@ reasons! {
     OtherPool,
     /// Peers are not all connected with each other.
     PeersDisconnected,
+    /// A peer rejects another: what they know of volumes differs.
+    PeerRejected,
+    /// A host that left the spec can't be detached: bricks lie there, or it can't be known.
+    NodeInUse,
+    /// The op-version that is asked for is lower than that of the pool.
+    OpVersionTooLow,
+    /// A setting takes effect when a person restarts glusterd.
+    RestartNeeded,
     /// Somebody else's owner file is on the pool.
     ManagedElsewhere,
     /// A brick directory's parent is missing or not a file system of its own.

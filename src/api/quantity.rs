@@ -64,9 +64,39 @@ pub fn bytes(text: &str) -> Result<u64, BadQuantity> {
         .ok_or_else(|| bad("it is too large"))
 }
 
+/// Seconds of a time such as `24h`; `None` for `Never`.
+///
+/// # Errors
+/// Anything else: the rule.
+pub fn retention(text: &str) -> Result<Option<u64>, String> {
+    if text == "Never" {
+        return Ok(None);
+    }
+    let seconds = || -> Option<u64> {
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86400,
+            _ => return None,
+        };
+        let plain = digits.len() <= 5
+            && !digits.starts_with('0')
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        plain
+            .then(|| digits.parse::<u64>().ok())
+            .flatten()?
+            .checked_mul(unit)
+    };
+    seconds().map(Some).ok_or_else(|| {
+        format!("{text:?} is not a time like 24h: 1 to 99999 and s, m, h or d; or Never")
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, retention};
 
     #[test]
     fn quantities() {
@@ -90,6 +120,24 @@ mod tests {
             ("1m", None),
         ] {
             assert_eq!(bytes(text).ok(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("1s", 1),
+            ("90m", 5400),
+            ("24h", 86400),
+            ("99999d", 8_639_913_600),
+        ] {
+            assert_eq!(retention(text), Ok(Some(seconds)), "{text}");
+        }
+        assert_eq!(retention("Never"), Ok(None));
+        for bad in [
+            "", "s", "0s", "0", "24", "1w", "-1h", "1.5h", "never", "100000s", "1 h", "é", "1é",
+        ] {
+            assert!(retention(bad).is_err(), "{bad:?}");
         }
     }
 }

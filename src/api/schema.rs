@@ -19,6 +19,8 @@ pub const ADDRESS: &str = r"^(\*|[A-Za-z0-9]((\.?[A-Za-z0-9-])*\.?[A-Za-z0-9])?|
 pub const OWNER_ID: &str = "^([A-Za-z0-9][A-Za-z0-9.:-]*)?$";
 /// A zone of hosts: what the value of a Kubernetes label may be, with its length of 1 to 63.
 pub const ZONE: &str = "^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$";
+/// How long the trash is kept: a number with its unit, or never.
+pub const RETENTION: &str = "^([1-9][0-9]{0,4}[smhd]|Never)$";
 /// The value of an option, the same as [`crate::gluster::names::OptionValue`], with its length of 1 to 256.
 pub const OPTION_VALUE: &str = "^[!-,.-~][!-~]*$";
 /// Names of namespaced Kubernetes objects.

@@ -1,5 +1,6 @@
 //! Reconciles a GlusterCluster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,11 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use tracing::instrument;
 
-use crate::api::cluster::{GlusterClusterStatus, NodeStatus};
+use crate::api::cluster::{DeviceStatus, GlusterClusterStatus, NodeStatus};
 use crate::api::condition::{self, ConditionType, Finding, Reason};
-use crate::api::{GlusterCluster, GlusterVolume};
-use crate::gluster::model::PoolView;
+use crate::api::{GlusterCluster, GlusterVolume, quantity};
+use crate::gluster::model::{DeviceFacts, PoolView};
+use crate::gluster::names::{Bytes, HostPath};
 use crate::host::Credentials;
 use crate::plan::step::Step;
 use crate::plan::validate::{self, ValidCluster};
@@ -24,7 +26,7 @@ use crate::pool::Pool;
 
 use super::context::Context;
 use super::error::{Error, api};
-use super::{RESYNC, finalize, report};
+use super::{RESYNC, finalize, report, upkeep};
 
 /// Steps are planned anew from a fresh look at most so often in one reconcile.
 const PASSES: usize = 4;
@@ -60,10 +62,11 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         Err(mut findings) => {
             context.pools.remove(&object.name_any());
             report::say_interval(&mut findings, 30);
-            write_status(object, context, findings, None, None).await?;
+            write_status(object, context, findings, None).await?;
             return Ok(Action::requeue(Duration::from_secs(30)));
         }
     };
+    announce(object, context, &want).await?;
     let mut plan = plan::Plan::default();
     let mut view = pool.observe(Instant::now()).await.view;
     let mut failed = None;
@@ -90,6 +93,18 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         }
     }
     let mut findings = plan.findings;
+    let ready = findings
+        .iter()
+        .any(|finding| finding.kind == ConditionType::Ready && finding.holds == Some(true));
+    let mut forgotten = BTreeSet::new();
+    let mut soon = false;
+    if failed.is_none() && ready && plan.steps.is_empty() {
+        let tended = upkeep::tend(object, context, &want, &pool, view, &mut findings).await;
+        view = tended.view;
+        failed = tended.failed;
+        forgotten = tended.forgotten;
+        soon = tended.soon;
+    }
     let misses = context.missed(&object.uid().unwrap_or_default(), failed.is_some());
     let mut next = plan.recheck.unwrap_or(RESYNC);
     if let Some(failure) = &failed {
@@ -98,7 +113,12 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     }
     report::say_interval(&mut findings, next.as_secs());
     context.metrics.pool(&want, &view);
-    write_status(object, context, findings, Some(&want), Some(&view)).await?;
+    let seen = Seen {
+        want: &want,
+        view: &view,
+        forgotten,
+    };
+    write_status(object, context, findings, Some(seen)).await?;
     // no command that takes a lock is sent while one would hang
     if let Some(host) = decide::coordinator(&want, &view)
         && decide::held_back(&want, &view).is_none()
@@ -110,7 +130,54 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         // the receiver goes with the process
         let _ = context.wake.unbounded_send(());
     }
-    Ok(Action::requeue(next))
+    Ok(Action::requeue(if soon {
+        Duration::from_secs(1)
+    } else {
+        next
+    }))
+}
+
+/// Before any option of the pool is set: writes down which will be ours, so that a crash can't make us forget to reset them.
+async fn announce(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+) -> Result<(), Error> {
+    let before = object.status.clone().unwrap_or_default();
+    let mut owned: BTreeSet<String> = before.owned_options.iter().cloned().collect();
+    owned.extend(want.options.keys().map(ToString::to_string));
+    let owned: Vec<String> = owned.into_iter().collect();
+    if owned == before.owned_options {
+        return Ok(());
+    }
+    let status = GlusterClusterStatus {
+        owned_options: owned,
+        ..before
+    };
+    apply_status(object, context, &status).await
+}
+
+async fn apply_status(
+    object: &GlusterCluster,
+    context: &Context,
+    status: &GlusterClusterStatus,
+) -> Result<(), Error> {
+    let objects: Api<GlusterCluster> = Api::all(context.client.clone());
+    let patch = json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "status": status});
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    objects
+        .patch_status(&object.name_any(), &params, &Patch::Apply(patch))
+        .await
+        .map(|_| ())
+        .map_err(api("writing the status"))
+}
+
+/// What a status is filled in from.
+struct Seen<'a> {
+    want: &'a ValidCluster,
+    view: &'a PoolView,
+    /// Former nodes that are remembered no more.
+    forgotten: BTreeSet<String>,
 }
 
 /// A look after steps. Peers that were just probed take a moment to see each other; looking at once would say that they do not.
@@ -193,8 +260,7 @@ async fn write_status(
     object: &GlusterCluster,
     context: &Context,
     findings: Vec<Finding>,
-    want: Option<&ValidCluster>,
-    view: Option<&PoolView>,
+    seen: Option<Seen<'_>>,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
@@ -203,48 +269,13 @@ async fn write_status(
         conditions: condition::merge(&before.conditions, &findings, generation, Timestamp::now()),
         ..before.clone()
     };
-    if let (Some(want), Some(view)) = (want, view) {
-        let member = decide::membership(want, view);
-        status.owner = Some(want.owner.to_string());
-        status.op_version = member
-            .members
-            .values()
-            .map(|facts| facts.state.op_version)
-            .max()
-            .or(before.op_version);
-        status.nodes = want
-            .nodes
-            .iter()
-            .map(|node| {
-                let facts = view.facts(&node.name);
-                let old = before
-                    .nodes
-                    .iter()
-                    .find(|old| old.name == node.name.as_str());
-                NodeStatus {
-                    name: node.name.to_string(),
-                    uuid: facts
-                        .and_then(|facts| facts.state.uuid.as_ref())
-                        .map(ToString::to_string)
-                        .or_else(|| old?.uuid.clone()),
-                    version: facts
-                        .map(|facts| facts.version.clone())
-                        .or_else(|| old?.version.clone()),
-                    connected: member.members.contains_key(&node.name),
-                }
-            })
-            .collect();
+    if let Some(seen) = &seen {
+        describe(&mut status, &before, seen);
     }
     if object.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let objects: Api<GlusterCluster> = Api::all(context.client.clone());
-    let patch = json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "status": status});
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    objects
-        .patch_status(&object.name_any(), &params, &Patch::Apply(patch))
-        .await
-        .map_err(api("writing the status"))?;
+    apply_status(object, context, &status).await?;
     report::transitions(
         context,
         &object.object_ref(&()),
@@ -253,6 +284,117 @@ async fn write_status(
     )
     .await;
     Ok(())
+}
+
+/// Fills in what was seen. What could not be seen stays as it was.
+fn describe(status: &mut GlusterClusterStatus, before: &GlusterClusterStatus, seen: &Seen<'_>) {
+    let Seen {
+        want,
+        view,
+        forgotten,
+    } = seen;
+    let member = decide::membership(want, view);
+    status.owner = Some(want.owner.to_string());
+    status.op_version = member
+        .members
+        .values()
+        .map(|facts| facts.state.op_version)
+        .max()
+        .or(before.op_version);
+    // what left the spec is ours until it is seen to be reset
+    let coordinator = decide::coordinator(want, view).and_then(|host| view.facts(host));
+    let is_set =
+        |key: &str| coordinator.is_none_or(|facts| facts.state.global_options.contains_key(key));
+    let left = before
+        .owned_options
+        .iter()
+        .filter(|key| is_set(key))
+        .cloned();
+    let owned: BTreeSet<String> = left
+        .chain(want.options.keys().map(ToString::to_string))
+        .collect();
+    status.owned_options = owned.into_iter().collect();
+    let listed = want.nodes.iter().map(|node| {
+        let facts = view.facts(&node.name);
+        let old = before
+            .nodes
+            .iter()
+            .find(|old| old.name == node.name.as_str());
+        let seen = |device: &HostPath| {
+            let old =
+                old.and_then(|old| old.devices.iter().find(|old| old.path == device.as_str()));
+            match facts {
+                Some(facts) => device_status(device, facts.devices.get(device)?, old),
+                None => old.cloned(),
+            }
+        };
+        NodeStatus {
+            name: node.name.to_string(),
+            address: Some(node.address.to_string()),
+            uuid: facts
+                .and_then(|facts| facts.state.uuid.as_ref())
+                .map(ToString::to_string)
+                .or_else(|| old?.uuid.clone()),
+            version: facts
+                .map(|facts| facts.version.clone())
+                .or_else(|| old?.version.clone()),
+            connected: member.members.contains_key(&node.name),
+            leaving: false,
+            devices: node.devices.iter().filter_map(seen).collect(),
+        }
+    });
+    let former = upkeep::former(&before.nodes, want)
+        .into_iter()
+        .filter_map(|former| {
+            let old = before
+                .nodes
+                .iter()
+                .find(|old| old.name == former.name.as_str())?;
+            (!forgotten.contains(&old.name)).then(|| NodeStatus {
+                leaving: true,
+                connected: false,
+                devices: Vec::new(),
+                ..old.clone()
+            })
+        });
+    status.nodes = listed.chain(former).collect();
+}
+
+/// Size and free space of a mounted device. What is free is told in steps of 5 % of the size, and a step is left only when it is
+/// clearly behind, so that status does not change with every file.
+fn device_status(
+    device: &HostPath,
+    facts: &DeviceFacts,
+    old: Option<&DeviceStatus>,
+) -> Option<DeviceStatus> {
+    let DeviceFacts::Present {
+        mount_point,
+        size,
+        free,
+        fs_id,
+    } = facts
+    else {
+        return None;
+    };
+    if mount_point != device.as_str() {
+        return None;
+    }
+    let step = (size.0 / 20).max(1);
+    let near = |told: &u64| {
+        let margin = step / 4;
+        (told.saturating_sub(margin)..told.saturating_add(step + margin)).contains(&free.0)
+    };
+    let told = old
+        .filter(|old| old.fs_id == *fs_id && old.size == size.to_string())
+        .and_then(|old| quantity::bytes(&old.free).ok())
+        .filter(near)
+        .unwrap_or(free.0 / step * step);
+    Some(DeviceStatus {
+        path: device.to_string(),
+        fs_id: fs_id.clone(),
+        size: size.to_string(),
+        free: Bytes(told).to_string(),
+    })
 }
 
 /// A GlusterCluster that is being deleted: it does not go before its volumes, then takes its owner files along. Nothing is
@@ -276,7 +418,7 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
             names.join(", ")
         );
         let finding = Finding::no(ConditionType::InSync, Reason::DeletionBlocked, message);
-        write_status(object, context, vec![finding], None, None).await?;
+        write_status(object, context, vec![finding], None).await?;
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
     if let Ok((want, pool)) = usable(object, context).await? {
@@ -306,7 +448,7 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
                     Reason::DeletionBlocked,
                     format!("{message}; tried for {} s", RELEASE_PATIENCE.as_secs()),
                 );
-                write_status(object, context, vec![finding], None, None).await?;
+                write_status(object, context, vec![finding], None).await?;
                 return Ok(Action::requeue(Duration::from_secs(5)));
             }
             let note = format!(

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::api::cluster::Ssh;
 use crate::gluster::names::VolumeName;
 use crate::host::{Credentials, Host, SshConfig, SshHost};
+use crate::plan::upkeep::Former;
 use crate::plan::validate::{ValidCluster, ValidNode};
 use crate::pool::Pool;
 
@@ -112,6 +113,28 @@ impl Registry {
         };
         entries.insert(name, entry);
         pool
+    }
+
+    /// A way to hosts that left a cluster, under the names and addresses of before. `None` when there are none.
+    pub(super) fn visit(&self, cluster: &str, former: &[Former]) -> Option<Pool> {
+        let entries = self.entries();
+        let entry = entries.get(cluster).filter(|_| !former.is_empty())?;
+        let hosts = former.iter().map(|one| {
+            let config = SshConfig {
+                name: one.name.clone(),
+                address: one.address.as_str().to_owned(),
+                port: entry.ssh.port,
+                user: entry.ssh.user.clone(),
+                sudo: entry.ssh.sudo,
+            };
+            let host: Arc<dyn Host> = Arc::new(SshHost::new(config, entry.credentials.subscribe()));
+            (host, Vec::new())
+        });
+        let slot = format!("{}-{cluster}-former", self.slot).parse();
+        Some(Pool::new(
+            hosts.collect(),
+            slot.unwrap_or_else(|_| self.slot.clone()),
+        ))
     }
 
     /// The pool of that cluster, and what is wanted of it, once its own reconcile has found it usable.

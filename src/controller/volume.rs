@@ -21,7 +21,7 @@ use tracing::instrument;
 use crate::api::condition::{self, ConditionType, Finding, Reason};
 use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus, State};
 use crate::api::{GlusterCluster, GlusterVolume};
-use crate::gluster::model::{PoolView, QuotaView, VolumeStatus, VolumeView};
+use crate::gluster::model::{PoolView, QuotaView, Search, VolumeStatus, VolumeView};
 use crate::gluster::operation::SetShape;
 use crate::gluster::outcome::Class;
 use crate::plan::attach::{self, Wish};
@@ -395,7 +395,7 @@ impl<'a> Work<'a> {
             pool,
         } = target;
         let coordinator = pool_plan::coordinator(cluster, view);
-        let bricks = decide::bricks_to_inspect(want, cluster, view);
+        let mut bricks = decide::bricks_to_inspect(want, cluster, view);
         let started = decide::seen(want, cluster, view)
             .filter(|volume| volume.status == VolumeStatus::Started);
         let limited = started.is_some_and(crate::gluster::model::Volume::quota_enabled);
@@ -407,14 +407,33 @@ impl<'a> Work<'a> {
         let clients_from = coordinator
             .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        // nothing is left to do only when no directory of that name holds a brick of ours, whatever object it is named after
+        let search = self.object.metadata.deletion_timestamp.is_some()
+            && decide::seen(want, cluster, view).is_none()
+            && want.bricks.is_none();
+        let search = match search {
+            true => match pool.find_bricks(&want.volume).await {
+                Ok(found) => {
+                    bricks.extend(found);
+                    bricks.sort();
+                    bricks.dedup();
+                    Search::Complete
+                }
+                Err(why) => Search::Incomplete(why),
+            },
+            // bricks that were named by hand lie where they were named
+            false if want.bricks.is_some() => Search::Complete,
+            false => Search::NotAsked,
+        };
         let known = pool.quota(&want.volume, since);
         let quota_from = quota_from.filter(|_| known.is_none());
-        let inspected = pool
+        let found = pool
             .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await;
         VolumeView {
-            quota: known.unwrap_or(inspected.quota),
-            ..inspected
+            quota: known.unwrap_or(found.quota),
+            search,
+            ..found
         }
     }
 
@@ -701,7 +720,7 @@ impl<'a> Work<'a> {
                     .first()
                     .map(|finding| finding.message.clone())
                     .unwrap_or_default();
-                return self.wait(format!("{why}; to let go of the object and leave the volume as it is, set spec.deletionPolicy to Retain")).await;
+                return self.wait(format!("{why}; {}", deletion::WAY_OUT)).await;
             }
         };
         let Target {

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod get_state;
+pub mod glusterd_vol;
 pub mod model;
 pub mod names;
 pub mod operation;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{Brick, Bytes, HostName, HostPath, OwnerMark, Uuid, VolumeName};
+use super::names::{Brick, Bytes, HostName, HostPath, OwnerMark, TrashName, Uuid, VolumeName};
 
 /// The state of one glusterd, as `get-state` tells it. All of it is that host's own view.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -223,6 +223,79 @@ pub enum BrickFacts {
     },
 }
 
+/// Marks of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// Our mark, when it has one that can be read.
+    pub owner: Option<OwnerMark>,
+    /// True when there is an owner xattr which is not a mark of ours.
+    pub foreign_mark: bool,
+    /// `trusted.glusterfs.volume-id`, as a uuid, when gluster has made it a brick.
+    pub volume_id: Option<String>,
+}
+
+/// What lies in the trash of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrashListing {
+    /// Directories whose names we could have given.
+    pub items: Vec<TrashItem>,
+    /// What was destroyed, but for the file that says so.
+    pub purged: Vec<TrashName>,
+    /// Names of everything else.
+    pub strange: Vec<String>,
+    /// The host's own time, seconds since 1970.
+    pub clock: u64,
+    /// Mount points below the trash.
+    pub mounts: Vec<String>,
+}
+
+/// A directory in the trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrashItem {
+    /// Its name.
+    pub name: TrashName,
+    /// When it was moved there or changed since, by the host's clock, seconds since 1970.
+    pub changed: u64,
+    /// Whether its manifest lies beside it.
+    pub manifest: bool,
+    /// Whether its destruction was begun.
+    pub purging: bool,
+}
+
+/// A closer look at a directory in the trash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrashEntry {
+    /// Its own marks: a brick that was named by hand lies there as itself.
+    pub own: Marks,
+    /// Marks of `brick` in it.
+    pub brick: Option<Marks>,
+    /// True when nothing lies directly in it but `brick`.
+    pub only_a_brick: bool,
+    /// The manifest, when there is one.
+    pub manifest: Option<String>,
+}
+
+/// glusterd's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GlusterdVol {
+    /// The file.
+    pub text: String,
+    /// Whether glusterd was started after its last change; `None` when that can't be told.
+    pub in_force: Option<bool>,
+}
+
+/// Whether all directories were looked for that may be bricks of a volume that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Search {
+    /// Nobody looked.
+    #[default]
+    NotAsked,
+    /// Some device could not be searched: why.
+    Incomplete(String),
+    /// All were found, and are among the bricks that were inspected.
+    Complete,
+}
+
 /// The picture of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PoolView {
@@ -274,6 +347,8 @@ impl PoolView {
 pub struct VolumeView {
     /// Facts of each brick directory that was asked about.
     pub bricks: BTreeMap<Brick, BrickFacts>,
+    /// Whether directories of bricks were searched for, of whatever object's name.
+    pub search: Search,
     /// Limit and use of the volume's root.
     pub quota: QuotaView,
     /// Whether the crawl of a `quota enable` still runs on a host; `None` when not asked or not found out on each.

@@ -183,6 +183,36 @@ name!(
         && text.chars().all(|c| alphanumeric(c) || matches!(c, ':' | '.' | '-' | '/' | '_'))
 );
 
+name!(
+    /// The name of something in `.trash` of a device that we may have put there: a volume's name, 8 hex digits of its object's uid,
+    /// for a creation that was cut off `-torn-` and a time, and for a brick that was named by hand 8 hex digits of its path.
+    TrashName, "name in the trash",
+    "<volume>-<8 hex digits>, then at most -torn-<digits> and -<8 hex digits>",
+    trash_name
+);
+
+fn trash_name(text: &str) -> bool {
+    let hex = |text: &str| {
+        text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let digits =
+        |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let directory = |text: &str| {
+        text.rsplit_once('-')
+            .is_some_and(|(volume, id)| hex(id) && volume.parse::<VolumeName>().is_ok())
+    };
+    let base = |text: &str| {
+        directory(text)
+            || text
+                .rsplit_once("-torn-")
+                .is_some_and(|(head, time)| digits(time) && directory(head))
+    };
+    base(text)
+        || text
+            .rsplit_once('-')
+            .is_some_and(|(head, hash)| hex(hash) && base(head))
+}
+
 /// The xattr of a brick root that says whose brick it is.
 pub const OWNER_XATTR: &str = "trusted.gluster-operator.owner";
 /// The volume option that says the same; a cache of the xattrs, since `volume reset` drops it.
@@ -191,6 +221,10 @@ pub const OWNER_OPTION: &str = "user.gluster-operator.owner";
 pub const ALLOW_OPTION: &str = "auth.allow";
 /// Its value that admits nobody: no client has this source address.
 pub const ALLOW_NOBODY: &str = "0.0.0.0";
+/// The configuration of glusterd.
+pub const GLUSTERD_VOL: &str = "/etc/glusterfs/glusterd.vol";
+/// Where glusterd's unit has it write its process id, when it starts.
+pub const GLUSTERD_PID: &str = "/run/glusterd.pid";
 /// Where each host of a pool keeps the id of whoever may write to that pool.
 pub const OWNER_FILE: &str = "/var/lib/gluster-operator/owner";
 /// Where a host keeps our locks and the files of `get-state`; gone at a reboot, and may be.
@@ -260,6 +294,11 @@ impl OwnerMark {
         let (rest, name) = head.rsplit_once(':')?;
         let (owner, _) = rest.rsplit_once(':')?;
         Some((owner, &head[owner.len() + 1..], uid)).filter(|_| name.contains('/'))
+    }
+
+    /// Who owned the pool when the brick was marked.
+    pub fn pool_owner(&self) -> Option<&str> {
+        self.parts().map(|(owner, ..)| owner)
     }
 
     /// True if `other` marks the same namespace (by uid) and name for the same pool owner, or for the one that we were
@@ -370,6 +409,35 @@ mod tests {
             "prod:default_mysql"
         );
         assert!("prod".parse::<VolumeId>().is_err());
+    }
+
+    #[test]
+    fn only_names_that_we_give_are_names_in_the_trash() {
+        for good in [
+            "shop_data-0a1b2c3d",
+            "shop-a-0a1b2c3d-torn-1700000000",
+            "v-0a1b2c3d-torn-1-deadbeef",
+            "v-0a1b2c3d-deadbeef",
+        ] {
+            assert!(good.parse::<TrashName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "data",
+            "data-0A1B2C3D",
+            "-0a1b2c3d",
+            "../x-0a1b2c3d",
+            "a/b-0a1b2c3d",
+            "a b-0a1b2c3d",
+            "v-0a1b2c3d-torn-",
+            "v-0a1b2c3d-torn-12x",
+            "v-0a1b2c3d.json",
+            "v-0a1b2c3d\n",
+        ] {
+            assert!(bad.parse::<TrashName>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

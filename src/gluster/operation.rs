@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::names::{
-    Brick, Bytes, HostName, HostPath, OWNER_FILE, OWNER_XATTR, OptionKey, OptionValue, OwnerId,
-    OwnerMark, RUN_DIR, VolumeName,
+    Brick, Bytes, GLUSTERD_PID, GLUSTERD_VOL, HostName, HostPath, OWNER_FILE, OWNER_XATTR,
+    OptionKey, OptionValue, OwnerId, OwnerMark, RUN_DIR, TrashName, VolumeName,
 };
 use super::outcome::Family;
 
@@ -18,6 +18,10 @@ use super::outcome::Family;
 pub const READ_DEADLINE: Duration = Duration::from_secs(12);
 /// How long a write may take: gluster's own limit is 120 s, after which the command may still run on.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(150);
+/// How long one [`Operation::PurgeTrash`] removes files; what is left then is removed by the next.
+pub const PURGE_SLICE: Duration = Duration::from_secs(10);
+/// The exit code of `timeout` when the time was up.
+pub const SLICE_OVER_EXIT: i32 = 124;
 /// `flock -E`: the exit code that says that somebody else holds the lock.
 pub const LOCK_HELD_EXIT: i32 = 75;
 /// What [`Operation::Prerequisites`] asks for: the program, and the Debian package that brings it.
@@ -64,6 +68,21 @@ impl Command {
 /// A read by a tool whose complaints are parsed: in the C locale, since a server may speak German.
 fn tool(argv: &[&str]) -> Command {
     Command::read(&[&["env", "LC_ALL=C"], argv].concat())
+}
+
+/// Whose a directory is, and of which volume a brick.
+fn marks(path: &str) -> Command {
+    tool(&[
+        "getfattr",
+        "--absolute-names",
+        "-h",
+        "-d",
+        "-m",
+        "^trusted\\.(glusterfs\\.volume-id|gluster-operator)",
+        "-e",
+        "hex",
+        path,
+    ])
 }
 
 /// What a set of bricks is, for `volume create`: a volume is one set, or files are hashed over several.
@@ -136,6 +155,14 @@ pub enum Gluster {
     Uuid,
     /// `peer probe`.
     Probe(HostName),
+    /// `peer detach`, never with `force`. Measured: gluster refuses while any other peer is down, and while some bricks of a volume lie
+    /// on that one; but a volume with all of its bricks there goes along with it, and is forgotten on the others. A peer that is down
+    /// itself is detached, and goes on to believe that it belongs to the pool.
+    Detach(HostName),
+    /// `volume reset all`, one option. One that is not set is reset without a complaint (measured).
+    PoolReset(OptionKey),
+    /// `volume get all cluster.max-op-version`: the highest that all hosts support.
+    MaxOpVersion,
     /// `volume set all`, one option: of several in one command gluster 10.3 sets the first, ignores the others, and says
     /// `opRet` 0 (tried).
     PoolSet(OptionKey, OptionValue),
@@ -180,6 +207,9 @@ impl Gluster {
         match self {
             Self::Uuid => Family::SystemUuid,
             Self::Probe(_) => Family::PeerProbe,
+            Self::Detach(_) => Family::PeerDetach,
+            Self::PoolReset(_) => Family::VolumeReset,
+            Self::MaxOpVersion => Family::VolumeGet,
             Self::PoolSet(..) | Self::Set(..) => Family::VolumeSet,
             Self::Create { .. } => Family::VolumeCreate,
             Self::Reset(..) => Family::VolumeReset,
@@ -196,7 +226,10 @@ impl Gluster {
 
     /// True for commands that change nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::Uuid | Self::QuotaList(_) | Self::Clients(_))
+        matches!(
+            self,
+            Self::Uuid | Self::MaxOpVersion | Self::QuotaList(_) | Self::Clients(_)
+        )
     }
 
     /// True for commands after which `get-state` shows something else than before.
@@ -207,7 +240,12 @@ impl Gluster {
     /// The name under which writers exclude each other: the volume's, or `pool`.
     pub fn lock(&self) -> &str {
         match self {
-            Self::Uuid | Self::Probe(_) | Self::PoolSet(..) => "pool",
+            Self::Uuid
+            | Self::Probe(_)
+            | Self::Detach(_)
+            | Self::PoolReset(_)
+            | Self::MaxOpVersion
+            | Self::PoolSet(..) => "pool",
             Self::Create { volume, .. }
             | Self::Set(volume, _)
             | Self::Reset(volume, _)
@@ -231,6 +269,9 @@ impl Gluster {
         match self {
             Self::Uuid => put(&[&"system::", &"uuid", &"get"]),
             Self::Probe(host) => put(&[&"peer", &"probe", host]),
+            Self::Detach(host) => put(&[&"peer", &"detach", host]),
+            Self::PoolReset(key) => put(&[&"volume", &"reset", &"all", key]),
+            Self::MaxOpVersion => put(&[&"volume", &"get", &"all", &"cluster.max-op-version"]),
             Self::PoolSet(key, value) => put(&[&"volume", &"set", &"all", key, value]),
             Self::Create {
                 volume,
@@ -378,6 +419,44 @@ pub enum Operation {
     },
     /// Removes the owner file.
     ReleaseHost,
+    /// Directories of a volume's bricks on a device, whatever object they are named after ([`super::output::brick_directories`]).
+    FindBricks {
+        /// The mount point.
+        device: HostPath,
+        /// The volume whose bricks they would be.
+        volume: VolumeName,
+    },
+    /// What lies in the trash of a device, the host's own clock, and what is mounted there ([`super::output::trash`]).
+    ListTrash {
+        /// The mount point.
+        device: HostPath,
+    },
+    /// One entry of the trash: marks of the entry and of `brick` in it, what lies directly in it, and its manifest
+    /// ([`super::output::trash_entry`]).
+    InspectTrash {
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
+    },
+    /// DESTROYS an entry of the trash, or a part of it: for at most [`PURGE_SLICE`], never past its file system, nothing where it is a
+    /// mount point itself. The manifest is renamed to `.purging` first and goes last, so that an entry of which a part is gone is never
+    /// taken for a whole one.
+    PurgeTrash {
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
+        /// Whether there is a manifest beside it.
+        manifest: bool,
+    },
+    /// glusterd's configuration, when it changed, and when glusterd started ([`super::output::glusterd_vol`]).
+    ReadGlusterdVol,
+    /// Replaces glusterd's configuration; owner and mode stay. A restart of glusterd makes it take effect, which is not done here.
+    WriteGlusterdVol {
+        /// All of it.
+        text: String,
+    },
 }
 
 impl Operation {
@@ -441,17 +520,7 @@ impl Operation {
                 .flat_map(|path| {
                     let path = path.as_str();
                     [
-                        tool(&[
-                            "getfattr",
-                            "--absolute-names",
-                            "-h",
-                            "-d",
-                            "-m",
-                            "^trusted\\.(glusterfs\\.volume-id|gluster-operator)",
-                            "-e",
-                            "hex",
-                            path,
-                        ]),
+                        marks(path),
                         // depth and type of the path itself, and of the first thing in it: a link or a
                         // file must not look like an empty directory
                         tool(&[
@@ -553,12 +622,108 @@ impl Operation {
                 ]
             }
             Self::ReleaseHost => vec![Command::write(&["rm", "-f", OWNER_FILE])],
+            Self::FindBricks { device, volume } => vec![tool(&[
+                "find",
+                device.as_str(),
+                "-mindepth",
+                "1",
+                "-maxdepth",
+                "1",
+                "-name",
+                &format!("{volume}-????????"),
+                "-printf",
+                "%y %f\\0",
+            ])],
+            Self::ListTrash { device } => vec![
+                tool(&[
+                    "find",
+                    &format!("{device}/.trash"),
+                    "-mindepth",
+                    "1",
+                    "-maxdepth",
+                    "1",
+                    "-printf",
+                    "%y %C@ %f\\0",
+                ]),
+                tool(&["date", "+%s"]),
+                tool(&["cat", "/proc/self/mountinfo"]),
+            ],
+            Self::InspectTrash { device, name } => {
+                let entry = format!("{device}/.trash/{name}");
+                let mut list: Vec<Command> = [entry.as_str(), &format!("{entry}/brick")]
+                    .map(marks)
+                    .into();
+                list.push(tool(&[
+                    "find",
+                    &entry,
+                    "-mindepth",
+                    "1",
+                    "-maxdepth",
+                    "1",
+                    "-printf",
+                    "%y %f\\0",
+                ]));
+                list.push(tool(&["cat", &format!("{entry}.json")]));
+                list
+            }
+            Self::PurgeTrash {
+                device,
+                name,
+                manifest,
+            } => {
+                let entry = format!("{device}/.trash/{name}");
+                let (json, purging) = (format!("{entry}.json"), format!("{entry}.purging"));
+                let mut list = vec![Command::write(&["mountpoint", "-q", device.as_str()])];
+                if *manifest {
+                    list.push(Command::write(&["mv", "-T", &json, &purging]));
+                }
+                let seconds = PURGE_SLICE.as_secs().to_string();
+                list.push(Command::write(&[
+                    "timeout",
+                    &seconds,
+                    "rm",
+                    "-rf",
+                    "--one-file-system",
+                    "--preserve-root=all",
+                    &entry,
+                ]));
+                list.push(Command::write(&["rm", "-f", &purging]));
+                list
+            }
+            Self::ReadGlusterdVol => vec![
+                tool(&["cat", GLUSTERD_VOL]),
+                tool(&["stat", "-L", "-c", "%.Z", GLUSTERD_VOL]),
+                tool(&["stat", "-L", "-c", "%.Y", GLUSTERD_PID]),
+            ],
+            Self::WriteGlusterdVol { text } => {
+                let new = format!("{GLUSTERD_VOL}.gluster-operator");
+                let like = format!("--reference={GLUSTERD_VOL}");
+                vec![
+                    // made anew: a link of that name would be written through
+                    Command::write(&["rm", "-f", &new]),
+                    Command {
+                        stdin: Some(text.clone()),
+                        ..Command::write(&["tee", &new])
+                    },
+                    Command::write(&["chmod", &like, &new]),
+                    Command::write(&["chown", &like, &new]),
+                    Command::write(&["sync", &new]),
+                    Command::write(&["mv", "-T", &new, GLUSTERD_VOL]),
+                ]
+            }
         }
     }
 
     /// True when the commands do not depend on each other: all run, side by side where the transport can.
     pub fn independent(&self) -> bool {
-        matches!(self, Self::Survey { .. } | Self::InspectBricks(_))
+        matches!(
+            self,
+            Self::Survey { .. }
+                | Self::InspectBricks(_)
+                | Self::ListTrash { .. }
+                | Self::InspectTrash { .. }
+                | Self::ReadGlusterdVol
+        )
     }
 
     /// A short name for logs and metrics.
@@ -577,6 +742,12 @@ impl Operation {
             Self::TrashBrick { .. } => "move brick to trash",
             Self::ClaimHost { .. } => "claim host",
             Self::ReleaseHost => "release host",
+            Self::FindBricks { .. } => "find brick directories",
+            Self::ListTrash { .. } => "list trash",
+            Self::InspectTrash { .. } => "inspect trash",
+            Self::PurgeTrash { .. } => "purge trash",
+            Self::ReadGlusterdVol => "read glusterd.vol",
+            Self::WriteGlusterdVol { .. } => "write glusterd.vol",
         }
     }
 }

@@ -5,12 +5,14 @@
 
 mod gluster;
 mod host;
+mod trash;
 
 use super::model::DeviceFacts;
 use thiserror::Error;
 
-pub use gluster::{clients, quota, quotas, uuid};
+pub use gluster::{clients, option_value, quota, quotas, uuid};
 pub use host::{brick_facts, crawling, missing_programs, survey};
+pub use trash::{brick_directories, trash, trash_entry};
 
 /// An answer that does not have the form that its command should give.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -382,9 +382,11 @@ fn connected(want: &ValidCluster, pool: &PoolView, lone: &[&HostName]) -> Findin
         problems.push(format!("{host} is not a peer yet"));
     }
     for (name, facts) in pool.answered() {
-        for peer in facts.state.peers.iter().filter(|peer| !peer.connected) {
-            reason.get_or_insert(Reason::PeersDisconnected);
-            problems.push(format!("{name} has no connection to {}", peer.hostname));
+        for peer in &facts.state.peers {
+            if let Some((why, text)) = peer_problem(name, peer) {
+                reason.get_or_insert(why);
+                problems.push(text);
+            }
         }
     }
     match reason {
@@ -402,6 +404,35 @@ fn connected(want: &ValidCluster, pool: &PoolView, lone: &[&HostName]) -> Findin
             ),
         ),
     }
+}
+
+/// What is wrong between a host and a peer of it.
+fn peer_problem(name: &HostName, peer: &Peer) -> Option<(Reason, String)> {
+    let other = &peer.hostname;
+    // told first: a peer that is rejected is connected, and takes part in nothing
+    if peer.state == "Peer Rejected" {
+        return Some((
+            Reason::PeerRejected,
+            format!(
+                "{name} rejects {other} (state Peer Rejected), since what the two know of a volume differs: where all other hosts agree, stop glusterd on {other}, remove everything in /var/lib/glusterd but glusterd.info, start it, and `gluster peer probe {other}` from {name}; bricks are not touched by that"
+            ),
+        ));
+    }
+    if !peer.connected {
+        return Some((
+            Reason::PeersDisconnected,
+            format!("{name} has no connection to {other}"),
+        ));
+    }
+    (peer.state != "Peer in Cluster").then(|| {
+        (
+            Reason::PeersDisconnected,
+            format!(
+                "{name} has not taken {other} into the pool yet (state {})",
+                peer.state
+            ),
+        )
+    })
 }
 
 fn devices(want: &ValidCluster, pool: &PoolView) -> Finding {

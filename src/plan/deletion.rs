@@ -1,8 +1,10 @@
 //! Plans for a volume that shall go. Only these destroy, only where the spec says `deletionPolicy: Delete`, and only
 //! after every brick was read and carries exactly our mark.
 
+use std::collections::BTreeMap;
+
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickFacts, Volume, VolumeStatus};
+use crate::gluster::model::{BrickFacts, Search, Volume, VolumeStatus};
 use crate::gluster::names::Brick;
 use crate::gluster::operation::Gluster;
 
@@ -30,6 +32,14 @@ pub fn wait(message: impl std::fmt::Display) -> Deletion {
     ))
 }
 
+/// The same where the storage keeps it, and may for ever: with the way out that destroys nothing.
+pub fn wait_or_leave(message: impl std::fmt::Display) -> Deletion {
+    wait(format!("{message}; {WAY_OUT}"))
+}
+
+/// How to let go of an object whose volume can't be deleted.
+pub const WAY_OUT: &str = "to let go of the object and leave the volume and its data as they are, set spec.deletionPolicy to Retain";
+
 /// Plans the deletion of a volume whose policy is Delete. `users` are pods that still have its claim.
 pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> Deletion {
     let Situation {
@@ -54,12 +64,12 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         plan.findings.push(Finding::no(
             ConditionType::Progressing,
             Reason::DeletionBlocked,
-            why,
+            format!("{why}; deletion goes on by itself after that; {WAY_OUT}"),
         ));
         return Deletion::Going(plan);
     }
     if let Some((host, why, _)) = pool.silent().next() {
-        return wait(format!(
+        return wait_or_leave(format!(
             "{host} does not answer ({why}), and GlusterFS deletes nothing while a peer is down"
         ));
     }
@@ -68,7 +78,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         return leftovers(want, situation);
     }
     if let Some(host) = without.first() {
-        return wait(format!(
+        return wait_or_leave(format!(
             "{host} does not know the volume {} that others have; nothing is deleted",
             want.volume
         ));
@@ -80,7 +90,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         return wait("no host can take commands now");
     };
     if volumes.any(|other| other.id != volume.id || other.bricks.len() != volume.bricks.len()) {
-        return wait("the hosts do not agree on what the volume is");
+        return wait_or_leave("the hosts do not agree on what the volume is");
     }
     let disconnected = pool.answered().find_map(|(name, facts)| {
         facts
@@ -91,16 +101,16 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             .map(|peer| format!("{name} has no connection to {}", peer.hostname))
     });
     if let Some(why) = disconnected {
-        return wait(format!(
+        return wait_or_leave(format!(
             "{why}, and GlusterFS deletes nothing while a peer is down"
         ));
     }
     let bricks = bricks_of(volume);
     if bricks.len() != volume.bricks.len() {
-        return wait("the volume has bricks with names that we would not give");
+        return wait_or_leave("the volume has bricks with names that we would not give");
     }
     if let Err(why) = ownership::for_destruction(&want.mark, &bricks, &view.bricks) {
-        return wait(format!(
+        return wait_or_leave(format!(
             "volume {} is not deleted, since not every brick is known to be ours: {why}",
             want.volume
         ));
@@ -113,7 +123,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         .map(|brick| place::of_brick(want, pool_want, brick))
         .collect();
     let Some(places) = places else {
-        return wait("a brick lies outside of the directories that are this volume's own");
+        return wait_or_leave("a brick lies outside of the directories that are this volume's own");
     };
     let name = trash_name(want, &places);
     let moved: Vec<_> = places
@@ -206,19 +216,40 @@ pub(super) fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<Strin
     ))
 }
 
-/// The volume is gone everywhere; bricks that carry our mark may still lie where they were.
+/// The volume is gone everywhere; bricks that carry our mark may still lie where they were. A volume that was retained and taken
+/// back lies in directories named after an object of before: so every directory of the volume's name counts, and the mark in
+/// it decides. It has to be exactly ours: what an object of before retained is not this one's to remove.
 fn leftovers(want: &ValidVolume, situation: Situation<'_>) -> Deletion {
-    let mut left = Vec::new();
-    for place in place::candidates(want, situation.cluster) {
+    match &situation.view.search {
+        Search::Complete => {}
+        Search::Incomplete(why) => {
+            return wait_or_leave(format!("bricks that are left can't be looked for: {why}"));
+        }
+        Search::NotAsked => return wait("bricks that are left were not looked for"),
+    }
+    let mut left: BTreeMap<String, Vec<BrickPlace>> = BTreeMap::new();
+    let mut places = place::candidates(want, situation.cluster);
+    for brick in situation.view.bricks.keys() {
+        if let Some(place) = place::of_brick(want, situation.cluster, brick)
+            && !places.contains(&place)
+        {
+            places.push(place);
+        }
+    }
+    for place in places {
         match situation.view.bricks.get(&place.brick()) {
             Some(BrickFacts::Present {
                 owner: Some(owner),
                 foreign_mark: false,
                 ..
-            }) if *owner == want.mark => left.push(place),
+            }) if *owner == want.mark => {
+                // beside the manifest that was written before the volume was deleted
+                let name = trash_name(want, std::slice::from_ref(&place));
+                left.entry(name).or_default().push(place);
+            }
             Some(BrickFacts::Missing | BrickFacts::Present { .. }) => {}
             Some(BrickFacts::Unknown(why)) => {
-                return wait(format!("{} can't be looked at: {why}", place.brick()));
+                return wait_or_leave(format!("{} can't be looked at: {why}", place.brick()));
             }
             None => return wait(format!("{} was not looked at", place.brick())),
         }
@@ -226,16 +257,15 @@ fn leftovers(want: &ValidVolume, situation: Situation<'_>) -> Deletion {
     if left.is_empty() {
         return Deletion::Done;
     }
-    let step = Step::TrashBricks {
-        places: left,
-        name: place::directory_name(want),
-    };
     let finding = Finding::yes(
         ConditionType::Progressing,
         format!("moving bricks of {} to the trash", want.volume),
     );
     Deletion::Going(Plan {
-        steps: vec![step],
+        steps: left
+            .into_iter()
+            .map(|(name, places)| Step::TrashBricks { places, name })
+            .collect(),
         findings: vec![finding],
         recheck: None,
     })

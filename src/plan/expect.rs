@@ -33,6 +33,22 @@ pub fn after(step: &Step, pool: &mut PoolView, view: &mut VolumeView) {
                 facts.state.global_options.extend(strings(options));
             }
         }
+        Step::DetachPeer { host } => {
+            for facts in all(pool) {
+                let peers = &mut facts.state.peers;
+                peers.retain(|peer| !peer.is_named(host.as_str()));
+            }
+        }
+        Step::ResetPoolOption(key) => {
+            for facts in all(pool) {
+                facts.state.global_options.remove(key.as_str());
+            }
+        }
+        Step::RaiseOpVersion(version) => {
+            for facts in all(pool) {
+                facts.state.op_version = *version;
+            }
+        }
         Step::MakeBricks { places, mark } => {
             for place in places {
                 let made = BrickFacts::Present {
@@ -108,7 +124,8 @@ pub fn after(step: &Step, pool: &mut PoolView, view: &mut VolumeView) {
             volume,
             &[(ALLOW_OPTION.to_owned(), addresses.to_string())],
         ),
-        Step::WriteManifest { .. } => {}
+        // in neither picture
+        Step::WriteManifest { .. } | Step::WritePingTimeout { .. } | Step::PurgeTrash { .. } => {}
         Step::DeleteVolume(volume) => {
             for facts in all(pool) {
                 facts

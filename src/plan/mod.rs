@@ -12,6 +12,8 @@ pub mod options;
 pub mod ownership;
 pub mod place;
 pub mod step;
+pub mod trash;
+pub mod upkeep;
 pub mod validate;
 pub mod volume;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::gluster::names::{
-    Brick, Bytes, HostName, HostPath, OptionKey, OptionValue, OwnerId, OwnerMark, VolumeName,
+    Brick, Bytes, HostName, HostPath, OptionKey, OptionValue, OwnerId, OwnerMark, TrashName,
+    VolumeName,
 };
 use crate::gluster::operation::SetShape;
 
@@ -64,6 +65,35 @@ pub enum Step {
     ProbePeer {
         /// The host.
         host: HostName,
+    },
+    /// Detach a peer that left the spec and holds no brick.
+    DetachPeer {
+        /// A name by which gluster knows it.
+        host: HostName,
+    },
+    /// Reset one option of the pool.
+    ResetPoolOption(OptionKey),
+    /// Raise the op-version of the pool, which can't be undone.
+    RaiseOpVersion(u32),
+    /// Write the ping-timeout into a host's glusterd.vol.
+    WritePingTimeout {
+        /// The host.
+        host: HostName,
+        /// Seconds.
+        seconds: u32,
+        /// The whole new file.
+        text: String,
+    },
+    /// DESTROYS: remove an entry of the trash for good.
+    PurgeTrash {
+        /// The host.
+        host: HostName,
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
+        /// Whether its manifest lies beside it.
+        manifest: bool,
     },
     /// Set options of the pool.
     SetPoolOptions(BTreeMap<OptionKey, OptionValue>),
@@ -164,10 +194,17 @@ impl Step {
     /// Steps that take data away for good: only with `deletionPolicy: Delete`, for an object that is being deleted.
     pub fn destroys(&self) -> bool {
         match self {
-            Self::WriteManifest { .. } | Self::DeleteVolume(_) | Self::TrashBricks { .. } => true,
+            Self::WriteManifest { .. }
+            | Self::DeleteVolume(_)
+            | Self::TrashBricks { .. }
+            | Self::PurgeTrash { .. } => true,
             Self::ClaimHost { .. }
             | Self::ReleaseHost { .. }
             | Self::ProbePeer { .. }
+            | Self::DetachPeer { .. }
+            | Self::ResetPoolOption(_)
+            | Self::RaiseOpVersion(_)
+            | Self::WritePingTimeout { .. }
             | Self::SetPoolOptions(_)
             | Self::MakeBricks { .. }
             | Self::MarkBricks { .. }
@@ -229,6 +266,15 @@ impl Step {
             Self::ClaimHost { host, .. } => format!("writing the owner file of {host}"),
             Self::ReleaseHost { host } => format!("removing the owner file of {host}"),
             Self::ProbePeer { host } => format!("probing peer {host}"),
+            Self::DetachPeer { host } => format!("detaching peer {host}"),
+            Self::ResetPoolOption(key) => format!("resetting pool option {key}"),
+            Self::RaiseOpVersion(version) => format!("raising the op-version to {version}"),
+            Self::WritePingTimeout { host, seconds, .. } => {
+                format!("writing ping-timeout {seconds} into glusterd.vol of {host}")
+            }
+            Self::PurgeTrash {
+                host, device, name, ..
+            } => format!("destroying {host}:{device}/.trash/{name}"),
             Self::SetPoolOptions(options) => format!("setting pool options {}", keys(options)),
             Self::MakeBricks { places, .. } => format!("making {} brick directories", places.len()),
             Self::MarkBricks { bricks, .. } => format!("marking {} bricks as ours", bricks.len()),

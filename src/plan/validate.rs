@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use crate::api::cluster::{Clients, From, GlusterClusterSpec, Permission, Tenancy};
+use crate::api::cluster::{
+    Clients, From, GlusterClusterSpec, OpVersionPolicy, Permission, Tenancy,
+};
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::quantity;
 use crate::api::volume::{
@@ -74,12 +76,38 @@ pub struct ValidCluster {
     pub nodes: Vec<ValidNode>,
     /// Pool options.
     pub options: BTreeMap<OptionKey, OptionValue>,
+    /// Whether the op-version is raised.
+    pub op_version: OpVersionWish,
+    /// The ping-timeout of glusterd, seconds; `None`: it stays.
+    pub ping_timeout: Option<u32>,
+    /// How long the trash is kept.
+    pub trash: TrashPolicy,
     /// Who may put volumes here.
     pub tenancy: Tenancy,
     /// Who may mount; `None`: anybody.
     pub clients: Option<Vec<AddressPattern>>,
     /// Whose pool we are told to take.
     pub take_over: Option<OwnerId>,
+}
+
+/// What shall become of the op-version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpVersionWish {
+    /// It stays.
+    Keep,
+    /// To the highest that all hosts support.
+    Max,
+    /// To this one, never down.
+    At(u32),
+}
+
+/// When bricks in the trash are destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrashPolicy {
+    /// After so many seconds; `None`: never.
+    pub retention: Option<u64>,
+    /// Before that where a device has less free than this, in percent of its size; 0: free space does not matter.
+    pub min_free_percent: u8,
 }
 
 /// A host.
@@ -213,9 +241,48 @@ pub fn cluster(
     {
         problems.push(Invalid::spec(
             "spec.options",
-            format!("{key} can't be set here: raising it can't be undone"),
+            format!("{key} can't be set here: raising it can't be undone; see spec.opVersion"),
         ));
     }
+    let op_version = match (spec.op_version.policy, spec.op_version.version) {
+        (OpVersionPolicy::Keep, None) => OpVersionWish::Keep,
+        (OpVersionPolicy::Max, None) => OpVersionWish::Max,
+        (OpVersionPolicy::Version, Some(version)) => OpVersionWish::At(version),
+        (OpVersionPolicy::Version, None) => {
+            problems.push(Invalid::spec(
+                "spec.opVersion.version",
+                "policy Version needs a version, such as 100000",
+            ));
+            OpVersionWish::Keep
+        }
+        (OpVersionPolicy::Keep | OpVersionPolicy::Max, Some(version)) => {
+            problems.push(Invalid::spec(
+                "spec.opVersion.version",
+                format!("{version} belongs to policy: Version, and to nothing else"),
+            ));
+            OpVersionWish::Keep
+        }
+    };
+    if let Some(seconds) = spec
+        .glusterd_ping_timeout
+        .filter(|s| !(5..=300).contains(s))
+    {
+        problems.push(Invalid::spec(
+            "spec.glusterdPingTimeout",
+            format!("{seconds} is not 5 to 300 seconds"),
+        ));
+    }
+    let min_free_percent = spec.trash.min_free_percent;
+    if min_free_percent > 50 {
+        problems.push(Invalid::spec(
+            "spec.trash.minFreePercent",
+            format!("{min_free_percent} is not 0 to 50"),
+        ));
+    }
+    let retention = quantity::retention(&spec.trash.retention)
+        .map_err(|error| problems.push(Invalid::spec("spec.trash.retention", error)))
+        .ok()
+        .flatten();
     let take_over = match spec.take_over.as_str() {
         "" => None,
         text => text
@@ -251,6 +318,12 @@ pub fn cluster(
             owner,
             nodes,
             options,
+            op_version,
+            ping_timeout: spec.glusterd_ping_timeout,
+            trash: TrashPolicy {
+                retention,
+                min_free_percent,
+            },
             tenancy: spec.tenancy.clone(),
             clients,
             take_over,

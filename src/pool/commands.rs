@@ -16,6 +16,27 @@ pub fn operations(step: &Step, coordinator: &HostName) -> Vec<(HostName, Operati
         } => vec![(host, Operation::ClaimHost { owner, replace })],
         Step::ReleaseHost { host } => vec![(host, Operation::ReleaseHost)],
         Step::ProbePeer { host } => gluster(Gluster::Probe(host)),
+        Step::DetachPeer { host } => gluster(Gluster::Detach(host)),
+        Step::ResetPoolOption(key) => gluster(Gluster::PoolReset(key)),
+        Step::RaiseOpVersion(version) => option("cluster.op-version", &version.to_string())
+            .map(|(key, value)| gluster(Gluster::PoolSet(key, value)))
+            .unwrap_or_default(),
+        Step::WritePingTimeout { host, text, .. } => {
+            vec![(host, Operation::WriteGlusterdVol { text })]
+        }
+        Step::PurgeTrash {
+            host,
+            device,
+            name,
+            manifest,
+        } => {
+            let purge = Operation::PurgeTrash {
+                device,
+                name,
+                manifest,
+            };
+            vec![(host, purge)]
+        }
         Step::SetPoolOptions(options) => options
             .into_iter()
             .flat_map(|(key, value)| gluster(Gluster::PoolSet(key, value)))
@@ -103,5 +124,9 @@ pub fn operations(step: &Step, coordinator: &HostName) -> Vec<(HostName, Operati
 }
 
 fn allow(value: &str) -> Option<(OptionKey, OptionValue)> {
-    Some((ALLOW_OPTION.parse().ok()?, value.parse().ok()?))
+    option(ALLOW_OPTION, value)
+}
+
+fn option(key: &str, value: &str) -> Option<(OptionKey, OptionValue)> {
+    Some((key.parse().ok()?, value.parse().ok()?))
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::gluster::names::HostName;
-use crate::gluster::operation::{Gluster, Operation};
+use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
 use crate::plan::step::Step;
@@ -199,8 +199,18 @@ impl Pool {
             .iter()
             .zip(&commands)
             .find(|(output, _)| output.exit != Some(0));
+        let over = bad.is_some_and(|(output, command)| {
+            output.exit == Some(SLICE_OVER_EXIT)
+                && command.argv.first().map(String::as_str) == Some("timeout")
+        });
         let (class, words, command) = match bad {
             None if outputs.len() == commands.len() => return Ok(()),
+            // there was much to do, and a part of it is done
+            Some((_, command)) if over => (
+                Class::Busy,
+                "a part is done, the rest follows".to_owned(),
+                command.argv.join(" "),
+            ),
             None => (
                 Class::Unknown,
                 "not every command was run".to_owned(),
@@ -228,7 +238,7 @@ impl Pool {
             host: host.clone(),
             command,
             class,
-            detail: "",
+            detail: if over { "slice-over" } else { "" },
             words,
         })
     }

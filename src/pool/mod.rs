@@ -6,6 +6,8 @@
 mod commands;
 mod execute;
 mod observe;
+mod trash;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,6 +110,16 @@ impl Pool {
         let memory = self.memory();
         let of = |lock: &str| memory.changed.get(lock).copied().unwrap_or(self.made);
         of(volume.as_str()).max(of("pool"))
+    }
+
+    /// A write on the pool or on any of its volumes whose result is not known yet.
+    pub fn unsettled_anywhere(&self) -> Option<String> {
+        let memory = self.memory();
+        memory
+            .unsettled
+            .values()
+            .next()
+            .map(|entry| entry.what.clone())
     }
 
     /// The write on that volume, or on the pool, whose result is not known yet.

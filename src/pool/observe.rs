@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 
 use crate::gluster::get_state;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, HostView, PoolView, QuotaView, SilentKind, VolumeView,
+    BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind, VolumeView,
 };
 use crate::gluster::names::{Brick, HostName, HostPath, VolumeName};
 use crate::gluster::operation::{Gluster, Operation};
@@ -152,6 +152,7 @@ impl Pool {
         .await;
         VolumeView {
             bricks: bricks.into_iter().flatten().collect(),
+            search: Search::NotAsked,
             quota,
             crawling,
             clients,
@@ -196,7 +197,7 @@ impl Pool {
         known.map(|all| all.into_iter().any(|one| one))
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         name: &HostName,
         command: Gluster,

@@ -85,6 +85,7 @@ fn good() -> impl Strategy<Value = String> {
         "[a-z]{1,8}\\.[a-z-]{1,8}",
         "([0-9]{1,3}\\.){1,4}\\*",
         "[0-9]{1,3}(\\.[0-9]{1,3}){3}",
+        "[0-9]{1,6}[smhdw]",
         "[0-9]{1,9}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?",
     ]
 }
@@ -168,6 +169,11 @@ fn patterns_and_typed_names_agree() {
             "option key",
             Box::new(move |text| text.len() <= 100 && keys.iter().all(|key| key.is_match(text))),
             Box::new(is::<OptionKey>),
+        ),
+        (
+            "trash retention",
+            Box::new(words(Kind::Cluster, &spec("trash/properties/retention"))),
+            Box::new(|text| quantity::retention(text).is_ok()),
         ),
         (
             "client address",

@@ -8,6 +8,8 @@ mod expect;
 mod place;
 mod pool;
 mod state;
+mod trash;
+mod upkeep;
 mod validate;
 mod volume;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gluster_operator::gluster::model::{
     BrickFacts, DeviceFacts, GlusterdState, HostFacts, HostView, Peer, PoolView, QuotaLimit,
-    QuotaView, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
+    QuotaView, Search, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
 };
 use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName};
 use gluster_operator::gluster::operation::SetShape;
@@ -224,12 +224,33 @@ impl World {
             (Some(_), None) => QuotaView::NoLimit,
             (None, _) => QuotaView::Unknown,
         };
-        let bricks = bricks_to_inspect(want, cluster, &self.view(cluster));
+        let mut bricks = bricks_to_inspect(want, cluster, &self.view(cluster));
+        if want.bricks.is_none() {
+            let prefix = format!("{}-", want.volume);
+            let named = |brick: &&Brick| {
+                brick
+                    .path
+                    .as_str()
+                    .split('/')
+                    .any(|part| part.starts_with(&prefix))
+            };
+            bricks.extend(self.bricks.keys().filter(named).cloned());
+        }
         VolumeView {
             bricks: bricks.into_iter().map(look).collect(),
+            search: self.search(cluster),
             quota,
             crawling: self.crawling,
             clients: Some(vec![]),
+        }
+    }
+
+    /// Whether every device could be searched for bricks.
+    fn search(&self, cluster: &ValidCluster) -> Search {
+        let mut names = cluster.nodes.iter().map(|node| &node.name);
+        match names.find(|name| self.hosts[*name].silent.is_some()) {
+            Some(name) => Search::Incomplete(format!("{name}: no answer")),
+            None => Search::Complete,
         }
     }
 
@@ -393,6 +414,14 @@ impl World {
                     .options
                     .insert(ALLOW_OPTION.into(), addresses.to_string());
             }
+            Step::DetachPeer { host } => {
+                let other = self.hosts.values().map(|host| host.pool).max().unwrap() + 1;
+                self.hosts.get_mut(host).unwrap().pool = other;
+            }
+            Step::ResetPoolOption(key) => {
+                self.options.remove(key.as_str());
+            }
+            Step::RaiseOpVersion(_) | Step::WritePingTimeout { .. } | Step::PurgeTrash { .. } => {}
             Step::StartBricks(_) | Step::WriteManifest { .. } => {}
             Step::StopVolume(_) => self.volume()?.status = VolumeStatus::Stopped,
             Step::DeleteVolume(_) => {

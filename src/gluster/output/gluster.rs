@@ -145,6 +145,26 @@ fn connections(node: &Element) -> Option<Vec<String>> {
     found.filter(|found| found.len() == count)
 }
 
+/// `volume get all KEY`: the value of that one option.
+pub fn option_value(output: &Output, key: &str) -> Result<String, Malformed> {
+    const WHAT: &str = "volume get all";
+    let outcome = classify(Family::VolumeGet, output);
+    if outcome.class != Class::Ok {
+        let why = [outcome.detail, &outcome.message].join(" ");
+        return Err(Malformed::new(WHAT, why));
+    }
+    let answer =
+        Answer::read(&output.stdout).map_err(|why| Malformed::new(WHAT, why.to_string()))?;
+    let options = answer.root.descendants("Opt");
+    match options[..] {
+        [option] if option.text_of("Option") == Some(key) => option
+            .text_of("Value")
+            .map(str::to_owned)
+            .ok_or_else(|| Malformed::new(WHAT, "there is no value in it")),
+        _ => Err(Malformed::new(WHAT, format!("it is not about {key}"))),
+    }
+}
+
 /// `system:: uuid get`.
 pub fn uuid(output: &Output) -> Result<Uuid, Malformed> {
     const WHAT: &str = "system:: uuid get";

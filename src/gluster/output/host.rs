@@ -1,7 +1,8 @@
 //! Answers of a host's own tools: `cat`, `stat`, `getfattr`, `find`, `which`.
 
 use super::{Malformed, Survey};
-use crate::gluster::model::{BrickFacts, DeviceFacts};
+use crate::gluster::glusterd_vol::ping_timeout;
+use crate::gluster::model::{BrickFacts, DeviceFacts, Marks};
 use crate::gluster::names::{Bytes, HostPath, OWNER_XATTR, OwnerMark};
 use crate::gluster::operation::PROGRAMS;
 use crate::gluster::outcome::Output;
@@ -10,7 +11,7 @@ use crate::gluster::outcome::Output;
 const NO_ENTRY: &str = ": No such file or directory";
 
 /// True if the tool exited with 1 for one reason: the path is not there.
-fn is_missing(output: &Output) -> bool {
+pub(super) fn is_missing(output: &Output) -> bool {
     let complaint = output.stderr.trim();
     output.exit == Some(1)
         && output.stdout.trim().is_empty()
@@ -19,7 +20,7 @@ fn is_missing(output: &Output) -> bool {
 }
 
 /// The output when the tool exited with 0, else what it said.
-fn success(output: &Output) -> Result<&str, String> {
+pub(super) fn success(output: &Output) -> Result<&str, String> {
     match output.exit {
         Some(0) => Ok(&output.stdout),
         Some(code) => Err(match output.stderr.trim() {
@@ -62,20 +63,6 @@ pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
             .map(|pair| device(&pair[0], &pair[1]))
             .collect(),
     })
-}
-
-/// The last `option ping-timeout N` that is no comment.
-fn ping_timeout(file: &str) -> Option<u32> {
-    file.lines()
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            match words[..] {
-                ["option", "ping-timeout", seconds] => Some(seconds.parse().ok()),
-                _ => None,
-            }
-        })
-        .next_back()
-        .flatten()
 }
 
 /// `stat -L -c '%F %m'` and `stat -f -c '%i %S %b %a'`.
@@ -150,20 +137,11 @@ fn brick(path: &HostPath, attributes: &Output, entries: &Output) -> BrickFacts {
             ["0l"] => return Err("it is a symbolic link".to_owned()),
             _ => return Err("it is no directory".to_owned()),
         };
-        let (mut owner, mut foreign_mark, mut volume_id) = (None, false, None);
-        for (name, value) in xattrs(path, success(attributes)?)? {
-            match name {
-                "trusted.glusterfs.volume-id" => volume_id = Some(volume_uuid(&value)?),
-                OWNER_XATTR => {
-                    owner = String::from_utf8(value)
-                        .ok()
-                        .and_then(|text| text.parse::<OwnerMark>().ok());
-                    foreign_mark |= owner.is_none();
-                }
-                name if name.starts_with("trusted.gluster-operator") => foreign_mark = true,
-                _ => return Err(format!("getfattr told of {name}")),
-            }
-        }
+        let Marks {
+            owner,
+            foreign_mark,
+            volume_id,
+        } = marks(path, success(attributes)?)?;
         Ok(BrickFacts::Present {
             owner,
             foreign_mark,
@@ -172,6 +150,25 @@ fn brick(path: &HostPath, attributes: &Output, entries: &Output) -> BrickFacts {
         })
     };
     read().unwrap_or_else(BrickFacts::Unknown)
+}
+
+/// Whose a directory is, by what `getfattr` printed.
+pub(super) fn marks(path: &HostPath, text: &str) -> Result<Marks, String> {
+    let mut found = Marks::default();
+    for (name, value) in xattrs(path, text)? {
+        match name {
+            "trusted.glusterfs.volume-id" => found.volume_id = Some(volume_uuid(&value)?),
+            OWNER_XATTR => {
+                found.owner = String::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse::<OwnerMark>().ok());
+                found.foreign_mark |= found.owner.is_none();
+            }
+            name if name.starts_with("trusted.gluster-operator") => found.foreign_mark = true,
+            _ => return Err(format!("getfattr told of {name}")),
+        }
+    }
+    Ok(found)
 }
 
 /// Names and values that `getfattr -d -e hex` printed; it prints nothing at all where none matches.

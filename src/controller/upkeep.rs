@@ -1,0 +1,393 @@
+//! What a GlusterCluster that is set up still needs: see [`crate::plan::upkeep`] and [`crate::plan::trash`], which decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use kube::runtime::events::EventType;
+use tracing::warn;
+
+use crate::api::GlusterCluster;
+use crate::api::cluster::NodeStatus;
+use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::gluster::model::PoolView;
+use crate::gluster::names::HostName;
+use crate::gluster::outcome::Class;
+use crate::plan::cluster as decide;
+use crate::plan::step::Step;
+use crate::plan::trash::{self, Candidate, DeviceTrash, Verdict};
+use crate::plan::upkeep::{self, Care, Former, Upkeep};
+use crate::plan::validate::{OpVersionWish, ValidCluster};
+use crate::pool::{Pool, StepFailure};
+
+use super::context::Context;
+use super::report;
+
+/// Steps are planned anew from a fresh look at most so often in one reconcile.
+const PASSES: usize = 3;
+/// How long one reconcile destroys trash on a host, one slice more at most.
+const PURGE_TIME: Duration = Duration::from_secs(10);
+
+/// Where upkeep ended.
+pub(super) struct Tended {
+    pub(super) view: Arc<PoolView>,
+    pub(super) failed: Option<StepFailure>,
+    /// Names of former nodes that can be forgotten.
+    pub(super) forgotten: BTreeSet<String>,
+    /// There is more to do right away.
+    pub(super) soon: bool,
+}
+
+/// Nodes of the status that are not in the spec any more.
+pub(super) fn former(before: &[NodeStatus], want: &ValidCluster) -> Vec<Former> {
+    let listed = |name: &str| {
+        want.nodes
+            .iter()
+            .any(|node| node.name.as_str().eq_ignore_ascii_case(name))
+    };
+    let parse = |node: &NodeStatus| {
+        Some(Former {
+            name: node.name.parse().ok()?,
+            address: node.address.as_ref().unwrap_or(&node.name).parse().ok()?,
+            uuid: node.uuid.as_ref()?.parse().ok()?,
+        })
+    };
+    before
+        .iter()
+        .filter(|node| !listed(&node.name))
+        .filter_map(parse)
+        .collect()
+}
+
+/// Takes the steps of upkeep, and puts into the findings what keeps the pool from being as declared.
+pub(super) async fn tend(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    pool: &Pool,
+    view: Arc<PoolView>,
+    findings: &mut Vec<Finding>,
+) -> Tended {
+    let status = object.status.clone().unwrap_or_default();
+    let former = former(&status.nodes, want);
+    let visit = context.pools.visit(want.name.as_str(), &former);
+    let mut tended = Tended {
+        view,
+        failed: None,
+        forgotten: BTreeSet::new(),
+        soon: false,
+    };
+    let mut care = Care::default();
+    for pass in 0..=PASSES {
+        let former_view = match &visit {
+            Some(visit) => visit.observe(Instant::now()).await.view,
+            None => Arc::default(),
+        };
+        let coordinator = decide::coordinator(want, &tended.view).cloned();
+        let max_op_version = match &coordinator {
+            // it asks every peer
+            Some(host)
+                if want.op_version == OpVersionWish::Max
+                    && tended.view.silent().next().is_none() =>
+            {
+                pool.max_op_version(host).await
+            }
+            _ => None,
+        };
+        let glusterd_vol = if want.ping_timeout.is_some() {
+            pool.glusterd_vol().await
+        } else {
+            BTreeMap::new()
+        };
+        let unsettled = pool.unsettled_anywhere();
+        let upkeep = Upkeep {
+            owned: &status.owned_options,
+            former: &former,
+            former_view: &former_view,
+            max_op_version,
+            glusterd_vol: &glusterd_vol,
+            unsettled: unsettled.as_deref(),
+        };
+        care = upkeep::plan(want, &tended.view, &upkeep);
+        if let Some(visit) = &visit {
+            release(
+                object,
+                context,
+                want,
+                visit,
+                &former_view,
+                &care,
+                &mut tended,
+            )
+            .await;
+        }
+        let Some(coordinator) = coordinator else {
+            break;
+        };
+        if care.plan.steps.is_empty() || tended.failed.is_some() || pass == PASSES {
+            break;
+        }
+        for step in &care.plan.steps {
+            let done = pool.execute(step, &coordinator).await;
+            context.metrics.step(step, done.is_ok());
+            if let Err(failure) = done {
+                // what was refused is no reason to leave out the others; anything else meets them, too
+                let stop = failure.class != Class::Refused;
+                tended.failed.get_or_insert(failure);
+                if stop {
+                    break;
+                }
+            }
+        }
+        tended.view = pool.observe(Instant::now()).await.view;
+    }
+    say(findings, &care);
+    if tended.failed.is_none() {
+        purge(object, context, want, pool, &mut tended, findings).await;
+    }
+    tended
+}
+
+/// Hosts that are no peers any more: their owner file goes, where they let us in.
+async fn release(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    visit: &Pool,
+    view: &PoolView,
+    care: &Care,
+    tended: &mut Tended,
+) {
+    for former in &care.detached {
+        let name = &former.name;
+        if !tended.forgotten.insert(name.to_string()) {
+            continue;
+        }
+        let problem = match view.facts(name).map(|facts| facts.owner.as_deref()) {
+            Some(Some(owner)) if owner == want.owner.as_str() => {
+                let step = Step::ReleaseHost { host: name.clone() };
+                visit
+                    .execute(&step, name)
+                    .await
+                    .err()
+                    .map(|failure| failure.to_string())
+            }
+            // none, or somebody else's by now
+            Some(_) => None,
+            None => Some(view.silent().find(|(host, ..)| *host == name).map_or_else(
+                || "it was not looked at".to_owned(),
+                |(_, why, _)| why.to_owned(),
+            )),
+        };
+        let reference = object.object_ref(&());
+        match problem {
+            None => {
+                let note = format!("{name} left spec.nodes and is no peer any more");
+                report::publish(
+                    context,
+                    &reference,
+                    EventType::Normal,
+                    "NodeDetached",
+                    &note,
+                )
+                .await;
+            }
+            Some(why) => {
+                let note = format!(
+                    "{name} left spec.nodes and is no peer any more, but its owner file could not be removed ({why}): remove /var/lib/gluster-operator/owner there before another pool takes that host. If it was down when it was detached, it goes on to believe that it is a peer: stop its glusterd, remove everything in /var/lib/glusterd but glusterd.info, and start it"
+                );
+                report::publish(
+                    context,
+                    &reference,
+                    EventType::Warning,
+                    "OwnerFileLeft",
+                    &note,
+                )
+                .await;
+            }
+        }
+    }
+    tended
+        .forgotten
+        .extend(care.renamed.iter().map(|former| former.name.to_string()));
+}
+
+/// Puts what upkeep found into the conditions.
+fn say(findings: &mut Vec<Finding>, care: &Care) {
+    if !care.strangers.is_empty() {
+        append(
+            findings,
+            ConditionType::PeersConnected,
+            &format!(
+                "peers that are not in spec.nodes and never were, left alone: {}; `gluster peer detach` is yours to type",
+                care.strangers.join(", ")
+            ),
+        );
+    }
+    let problems: Vec<&Finding> = care.plan.findings.iter().collect();
+    let Some(first) = problems.first() else {
+        if !care.plan.steps.is_empty() {
+            let list: Vec<String> = care.plan.steps.iter().map(Step::describe).collect();
+            replace(
+                findings,
+                Finding::no(ConditionType::InSync, Reason::Working, list.join(", ")),
+            );
+        }
+        return;
+    };
+    let text: Vec<&str> = problems
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    replace(
+        findings,
+        Finding::no(ConditionType::InSync, first.reason, text.join("; ")),
+    );
+}
+
+fn replace(findings: &mut Vec<Finding>, new: Finding) {
+    findings.retain(|finding| finding.kind != new.kind);
+    findings.push(new);
+}
+
+fn append(findings: &mut [Finding], kind: ConditionType, text: &str) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == kind) {
+        finding.message = format!("{}; {text}", finding.message);
+    }
+}
+
+/// Destroys what is old enough in the trash, and tells of what is not ours there.
+async fn purge(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    pool: &Pool,
+    tended: &mut Tended,
+    findings: &mut Vec<Finding>,
+) {
+    if trash::held(want, &tended.view).is_some() || pool.unsettled_anywhere().is_some() {
+        return;
+    }
+    let all: Vec<DeviceTrash> = pool
+        .list_trash()
+        .await
+        .into_iter()
+        .map(|(host, device, listing)| DeviceTrash {
+            host,
+            device,
+            listing,
+        })
+        .collect();
+    let mut kept = trash::strange(&all);
+    let mut by_host: BTreeMap<&HostName, Vec<&DeviceTrash>> = BTreeMap::new();
+    for one in &all {
+        by_host.entry(&one.host).or_default().push(one);
+    }
+    let view = tended.view.clone();
+    let work = by_host.into_values().map(|devices| {
+        let view = &view;
+        async move { purge_host(object, context, want, pool, view, devices).await }
+    });
+    for (more, told) in join_all(work).await {
+        tended.soon |= more;
+        kept.extend(told);
+    }
+    if !kept.is_empty() {
+        kept.truncate(10);
+        let text = format!("in the trash and left alone: {}", kept.join(", "));
+        append(findings, ConditionType::DevicesReady, &text);
+    }
+}
+
+/// One host's part: whether more is to be done at once, and what stays though it is old enough.
+async fn purge_host(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    pool: &Pool,
+    view: &PoolView,
+    devices: Vec<&DeviceTrash>,
+) -> (bool, Vec<String>) {
+    let begin = Instant::now();
+    let mut kept = Vec::new();
+    for device in devices {
+        for name in &device.listing.purged {
+            let step = Step::PurgeTrash {
+                host: device.host.clone(),
+                device: device.device.clone(),
+                name: name.clone(),
+                manifest: false,
+            };
+            let done = pool.execute(&step, &device.host).await;
+            context.metrics.step(&step, done.is_ok());
+        }
+        let candidates = trash::candidates(want, view, device);
+        let for_space = trash::for_space(want, &candidates);
+        for candidate in &candidates {
+            if begin.elapsed() > PURGE_TIME {
+                return (true, kept);
+            }
+            match purge_one(object, context, want, pool, view, candidate).await {
+                Purged::Gone if for_space => break,
+                Purged::Gone | Purged::Young => {}
+                Purged::InPart => return (true, kept),
+                Purged::Kept(why) => kept.push(why),
+            }
+        }
+    }
+    (false, kept)
+}
+
+enum Purged {
+    Gone,
+    InPart,
+    Young,
+    Kept(String),
+}
+
+async fn purge_one(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    pool: &Pool,
+    view: &PoolView,
+    candidate: &Candidate,
+) -> Purged {
+    let Candidate {
+        host, device, item, ..
+    } = candidate;
+    let entry = match pool.inspect_trash(host, device, &item.name).await {
+        Ok(entry) => entry,
+        Err(why) => {
+            warn!(why, entry = item.name.as_str(), "could not be looked at");
+            return Purged::Young;
+        }
+    };
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+    let step = match trash::judge(want, view, candidate, &entry, now) {
+        Verdict::Purge(step) => step,
+        Verdict::Young => return Purged::Young,
+        Verdict::Kept(why) => return Purged::Kept(why),
+    };
+    let done = pool.execute(&step, host).await;
+    context.metrics.step(&step, done.is_ok());
+    match done {
+        Ok(()) => {
+            let note = format!("{host}:{device}/.trash/{} is destroyed", item.name);
+            report::publish(
+                context,
+                &object.object_ref(&()),
+                EventType::Normal,
+                "TrashPurged",
+                &note,
+            )
+            .await;
+            Purged::Gone
+        }
+        Err(failure) if failure.detail == "slice-over" => Purged::InPart,
+        Err(failure) => Purged::Kept(failure.to_string()),
+    }
+}

@@ -1,0 +1,278 @@
+//! When bricks of deleted volumes are destroyed for good. The only steps here destroy; each needs all of this:
+//!
+//! - the spec's retention is not `Never`, and the pool is ours;
+//! - every host answers, so that no volume is overlooked: none has a brick in the trash, or the id of the entry's brick;
+//! - the brick root carries a mark of this pool's owner, and nothing else lies in the entry;
+//! - **two clocks agree** that it is old enough: the host's own, on the time when the directory was moved there (its ctime, which
+//!   nobody can set), and ours against the time in the manifest, which another process of ours may have written under another
+//!   clock. A clock that is wrong keeps bricks longer, and never destroys them earlier. A creation that was cut off has no manifest;
+//!   what it left is empty, and its name tells the time;
+//! - nothing is mounted in it.
+
+use std::collections::BTreeSet;
+
+use crate::gluster::model::{DeviceFacts, Marks, PoolView, TrashEntry, TrashItem, TrashListing};
+use crate::gluster::names::{HostName, HostPath, TrashName};
+
+use super::step::Step;
+use super::validate::{TrashPolicy, ValidCluster};
+
+/// Nothing is destroyed for the sake of free space within its first hour, seconds.
+const GRACE: u64 = 3600;
+
+/// A device's trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceTrash {
+    /// The host.
+    pub host: HostName,
+    /// The mount point.
+    pub device: HostPath,
+    /// What lies there.
+    pub listing: TrashListing,
+}
+
+/// Something that may be old enough: look at it, then ask [`judge`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The host.
+    pub host: HostName,
+    /// The mount point.
+    pub device: HostPath,
+    /// The entry.
+    pub item: TrashItem,
+    /// How old it has to be by the manifest, seconds.
+    pub age: u64,
+    /// The mount points in it.
+    pub mounts: Vec<String>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go.
+    Purge(Step),
+    /// It is ours and stays for now.
+    Young,
+    /// It is left alone, and people are told.
+    Kept(String),
+}
+
+/// Why nothing is destroyed now; `None`: it may be.
+pub fn held(want: &ValidCluster, pool: &PoolView) -> Option<String> {
+    if want.trash.retention.is_none() {
+        return Some("spec.trash.retention is Never".into());
+    }
+    if let Some((host, why, _)) = pool.silent().next() {
+        return Some(format!("{host} does not answer ({why})"));
+    }
+    let strange = pool
+        .answered()
+        .find(|(_, facts)| facts.owner.as_deref() != Some(want.owner.as_str()));
+    strange.map(|(host, _)| format!("the owner file of {host} is not ours"))
+}
+
+fn is_full(pool: &PoolView, trash: &DeviceTrash, policy: TrashPolicy) -> bool {
+    match pool
+        .facts(&trash.host)
+        .and_then(|facts| facts.devices.get(&trash.device))
+    {
+        Some(DeviceFacts::Present {
+            mount_point,
+            size,
+            free,
+            ..
+        }) if mount_point == trash.device.as_str() => {
+            u128::from(free.0) * 100 < u128::from(size.0) * u128::from(policy.min_free_percent)
+        }
+        _ => false,
+    }
+}
+
+/// What may be old enough, by the host's own clock. Of entries that go for the sake of free space the oldest alone: the next look
+/// tells whether that was enough.
+pub fn candidates(want: &ValidCluster, pool: &PoolView, trash: &DeviceTrash) -> Vec<Candidate> {
+    let Some(retention) = want.trash.retention else {
+        return Vec::new();
+    };
+    let listing = &trash.listing;
+    let make = |item: &TrashItem, age: u64| {
+        let inside = format!("{}/.trash/{}", trash.device, item.name);
+        let within = |at: &&String| {
+            at.strip_prefix(inside.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Candidate {
+            host: trash.host.clone(),
+            device: trash.device.clone(),
+            item: item.clone(),
+            age,
+            mounts: listing.mounts.iter().filter(within).cloned().collect(),
+        }
+    };
+    let old = |item: &TrashItem, age: u64| {
+        item.purging || age_of(listing.clock, item.changed) >= Some(age)
+    };
+    let mut found: Vec<Candidate> = listing
+        .items
+        .iter()
+        .filter(|item| old(item, retention))
+        .map(|item| make(item, retention))
+        .collect();
+    if found.is_empty() && is_full(pool, trash, want.trash) {
+        let age = retention.min(GRACE);
+        let mut rest: Vec<&TrashItem> =
+            listing.items.iter().filter(|item| old(item, age)).collect();
+        rest.sort_by_key(|item| (item.changed, &item.name));
+        found.extend(rest.into_iter().map(|item| make(item, age)));
+    }
+    found
+}
+
+/// True when all of these were made candidates for the sake of free space.
+pub fn for_space(want: &ValidCluster, candidates: &[Candidate]) -> bool {
+    want.trash
+        .retention
+        .is_some_and(|retention| candidates.iter().all(|one| one.age < retention))
+}
+
+/// `None`: it lies in the future.
+fn age_of(now: u64, then: u64) -> Option<u64> {
+    now.checked_sub(then)
+}
+
+/// What a manifest says that matters here.
+struct Manifest {
+    deleted_at: u64,
+    volume_id: String,
+    owner: String,
+}
+
+fn manifest(text: &str) -> Option<Manifest> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(Manifest {
+        deleted_at: json["deletedAt"].as_u64()?,
+        volume_id: json["volumeId"].as_str()?.to_owned(),
+        owner: json["owner"].as_str()?.to_owned(),
+    })
+}
+
+/// The time in the name of what a creation left that was cut off.
+fn torn_at(name: &TrashName) -> Option<u64> {
+    let (_, rest) = name.as_str().rsplit_once("-torn-")?;
+    rest.split('-').next()?.parse().ok()
+}
+
+/// Judges an entry after a close look at it. `now` is our own clock, seconds since 1970.
+pub fn judge(
+    want: &ValidCluster,
+    pool: &PoolView,
+    candidate: &Candidate,
+    entry: &TrashEntry,
+    now: u64,
+) -> Verdict {
+    let Candidate {
+        host, device, item, ..
+    } = candidate;
+    let path = format!("{device}/.trash/{}", item.name);
+    let kept = |why: String| Verdict::Kept(format!("{host}:{path} {why}"));
+    if let Some(at) = candidate.mounts.first() {
+        return kept(format!("has something mounted in it ({at})"));
+    }
+    let ours = |marks: &Marks| {
+        !marks.foreign_mark
+            && marks
+                .owner
+                .as_ref()
+                .is_some_and(|mark| mark.pool_owner() == Some(want.owner.as_str()))
+    };
+    let bare = |marks: &Marks| *marks == Marks::default();
+    let brick = match &entry.brick {
+        // a brick that was named by hand is the entry itself, whatever lies in it
+        _ if ours(&entry.own) => &entry.own,
+        Some(brick) if bare(&entry.own) && ours(brick) && entry.only_a_brick => brick,
+        Some(_) if !entry.only_a_brick => {
+            return kept("holds other things than a brick".into());
+        }
+        // all of it is gone but for the directory, which rm did not come to
+        None if item.purging && bare(&entry.own) && entry.only_a_brick => &entry.own,
+        _ => return kept("does not carry the mark of this pool".into()),
+    };
+    if let Some(why) = in_gluster(pool, &path, brick) {
+        return kept(why);
+    }
+    let purge = Verdict::Purge(Step::PurgeTrash {
+        host: host.clone(),
+        device: device.clone(),
+        name: item.name.clone(),
+        manifest: item.manifest,
+    });
+    if item.purging {
+        return purge;
+    }
+    let since = match (&entry.manifest, torn_at(&item.name)) {
+        (Some(text), _) => {
+            let Some(found) = manifest(text) else {
+                return kept("has a manifest that can't be read".into());
+            };
+            let same = brick.owner.as_ref().map(ToString::to_string) == Some(found.owner)
+                && brick
+                    .volume_id
+                    .as_ref()
+                    .is_none_or(|id| *id == found.volume_id);
+            if !same {
+                return kept("has the manifest of another volume".into());
+            }
+            found.deleted_at
+        }
+        (None, Some(time)) => time,
+        // what was left by a deletion that was cut off between the volume and its bricks: the host's clock alone tells
+        (None, None) => item.changed,
+    };
+    if age_of(now, since) < Some(candidate.age) {
+        return Verdict::Young;
+    }
+    purge
+}
+
+/// Why a volume that gluster has may need it.
+fn in_gluster(pool: &PoolView, path: &str, brick: &Marks) -> Option<String> {
+    let touches = |other: &str| {
+        let inside = |a: &str, b: &str| {
+            a.strip_prefix(b)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        inside(other, path) || inside(path, other)
+    };
+    for (_, facts) in pool.answered() {
+        for volume in &facts.state.volumes {
+            if brick.volume_id.as_deref() == Some(volume.id.as_str()) {
+                return Some(format!(
+                    "is a brick of volume {}, which exists",
+                    volume.name
+                ));
+            }
+            if volume.bricks.iter().any(|brick| touches(&brick.path)) {
+                return Some(format!("is where volume {} has a brick", volume.name));
+            }
+        }
+    }
+    None
+}
+
+/// What lies in trashes that we did not put there, for people: at most ten names.
+pub fn strange(all: &[DeviceTrash]) -> Vec<String> {
+    let names: BTreeSet<String> = all
+        .iter()
+        .flat_map(|trash| {
+            trash.listing.strange.iter().map(move |name| {
+                format!(
+                    "{}:{}/.trash/{}",
+                    trash.host,
+                    trash.device,
+                    name.escape_default()
+                )
+            })
+        })
+        .collect();
+    names.into_iter().take(10).collect()
+}
