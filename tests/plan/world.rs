@@ -230,6 +230,7 @@ impl World {
             quota,
             crawling: self.crawling,
             clients: Some(vec![]),
+            start_tried: None,
         }
     }
 
