@@ -590,7 +590,11 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         // one that was slow to start is up by then
         recheck = recheck.or(Some(left.min(Duration::from_secs(2))));
     }
-    findings.push(in_sync(&steps, problem));
+    findings.push(in_sync(
+        &steps,
+        problem,
+        &foreign_options(want, volume, pool),
+    ));
     Plan {
         steps,
         findings,
@@ -643,11 +647,18 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
     ))
 }
 
-fn in_sync(steps: &[Step], problem: Option<Finding>) -> Finding {
+fn in_sync(steps: &[Step], problem: Option<Finding>, foreign: &[String]) -> Finding {
     match problem {
         Some(problem) => problem,
-        None if steps.is_empty() => {
+        None if steps.is_empty() && foreign.is_empty() => {
             Finding::yes(ConditionType::InSync, "everything is as declared")
+        }
+        None if steps.is_empty() => {
+            let message = format!(
+                "everything is as declared; options that others have set are left alone: {}",
+                foreign.join(", ")
+            );
+            Finding::yes(ConditionType::InSync, message)
         }
         None => {
             let list = steps
@@ -700,6 +711,49 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Options that GlusterFS sets itself when it creates a volume or switches quota on.
+const GLUSTERS_OWN: [(&str, &str); 6] = [
+    ("transport.address-family", "inet"),
+    ("storage.fips-mode-rchecksum", "on"),
+    ("nfs.disable", "on"),
+    ("performance.client-io-threads", "off"),
+    ("cluster.granular-entry-heal", "on"),
+    ("features.quota-deem-statfs", "on"),
+];
+
+/// Options of the volume that neither its spec nor we nor GlusterFS itself have set: they are told, and never touched.
+fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
+    let ours = |key: &str| {
+        let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
+        let quota = ["features.quota", "features.inode-quota"];
+        let shard = [SHARD, SHARD_SIZE];
+        base.contains(&key)
+            || quota.contains(&key)
+            || (want.shard.is_some() && shard.contains(&key))
+    };
+    // options of the whole pool show up among those of each volume
+    let of_the_pool = |key: &String| {
+        let mut hosts = pool.answered();
+        hosts.any(|(_, facts)| facts.state.global_options.contains_key(key))
+    };
+    let declared = |key: &String| {
+        let mut keys = want.options.keys().chain(want.profile.keys());
+        keys.any(|other| other.as_str() == key)
+            || want.dropped.iter().any(|one| one.as_str() == key)
+    };
+    volume
+        .options
+        .iter()
+        .filter(|(key, value)| {
+            !ours(key)
+                && !declared(key)
+                && !of_the_pool(key)
+                && !GLUSTERS_OWN.contains(&(key.as_str(), value.as_str()))
+        })
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {

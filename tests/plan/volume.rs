@@ -442,7 +442,19 @@ fn only_owned_options_are_reset() {
         })
         .collect();
     assert_eq!(reset, ["performance.cache-size"]);
-    settle(&mut world, &next, &cluster);
+    for (key, value) in [("nfs.disable", "on"), ("transport.address-family", "inet")] {
+        let (volume, _) = world.volume.as_mut().unwrap();
+        volume.options.insert(key.into(), value.into()); // as gluster itself does
+    }
+    let end = settle(&mut world, &next, &cluster);
+    let in_sync = end
+        .findings
+        .iter()
+        .rfind(|finding| finding.kind == ConditionType::InSync);
+    assert_eq!(
+        in_sync.unwrap().message,
+        "everything is as declared; options that others have set are left alone: performance.readdir-ahead"
+    );
     let options = &world.volume.as_ref().unwrap().0.options;
     assert_eq!(
         options["performance.readdir-ahead"], "off",
@@ -451,6 +463,35 @@ fn only_owned_options_are_reset() {
     assert_eq!(options["performance.io-thread-count"], "16");
     assert_eq!(options["auth.allow"], "*");
     assert!(!options.contains_key("performance.cache-size"));
+}
+
+/// From one profile to another: what the new one does not set is reset, what a user sets himself is not, and never what is on
+/// the never-list, whatever status says.
+#[test]
+fn a_profile_that_left_takes_its_options_along() {
+    let spec = |profile: &str, options: Value| json!({"layout": {"distribute": 1}, "profile": profile, "options": options});
+    let (mut world, cluster, _) = ready(spec("small-files", json!({})), 3);
+    let before = world.volume.as_ref().unwrap().0.options.clone();
+    assert_eq!(before["performance.nl-cache"], "on");
+    let mut owned: Vec<&str> = before.keys().map(String::as_str).collect();
+    owned.extend(["features.shard", "user.x"]); // status was written by somebody else
+    if let Some((volume, _)) = world.volume.as_mut() {
+        volume.options.insert("features.shard".into(), "off".into());
+    }
+    let next = spec("database", json!({"performance.nl-cache-timeout": "120"}));
+    let next = want(&cluster, next, &owned);
+    settle(&mut world, &next, &cluster);
+    let options = &world.volume.as_ref().unwrap().0.options;
+    for (key, value) in [
+        ("performance.nl-cache-timeout", Some("120")),
+        ("performance.nl-cache", None),
+        ("features.cache-invalidation", None),
+        ("network.ping-timeout", Some("10")),
+        ("client.bind-insecure", Some("off")),
+        ("features.shard", Some("off")),
+    ] {
+        assert_eq!(options.get(key).map(String::as_str), value, "{key}");
+    }
 }
 
 #[test]
