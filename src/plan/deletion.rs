@@ -194,8 +194,9 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
     places
         .iter()
         .filter(|place| place.parent != place.path)
-        .find_map(|place| place.parent.as_str().rsplit('/').next())
-        .map_or_else(|| place::directory_name(want), ToOwned::to_owned)
+        .map(|place| place.directory().0.to_owned())
+        .next()
+        .unwrap_or_else(|| place::directory_name(want))
 }
 
 /// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.

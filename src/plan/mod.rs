@@ -8,6 +8,7 @@ pub mod attach;
 pub mod cluster;
 pub mod deletion;
 pub mod expect;
+pub mod fit;
 pub mod options;
 pub mod ownership;
 pub mod place;

@@ -23,7 +23,8 @@ pub struct BrickPlace {
 
 impl BrickPlace {
     /// Where its directory lies in the trash of its device; beside it, with `.json` behind, the manifest. Several bricks of one
-    /// device, named by hand, lie side by side there, each with 8 hex of a hash of its path.
+    /// device lie side by side there: those that we placed with their number, those named by hand with 8 hex of a hash of
+    /// their path.
     pub fn trash(&self, name: &str) -> String {
         use sha2::{Digest, Sha256};
         let device = &self.device;
@@ -31,7 +32,20 @@ impl BrickPlace {
             let hash = hex::encode(&Sha256::digest(self.path.as_str().as_bytes())[..4]);
             format!("{device}/.trash/{name}-{hash}")
         } else {
-            format!("{device}/.trash/{name}")
+            let (_, number) = self.directory();
+            format!("{device}/.trash/{name}{number}")
+        }
+    }
+
+    /// The name of the brick's directory: `<volume>-<8 hex>`, which the bricks of a volume share, and `-<n>` for the second
+    /// brick on one device, the third, ….
+    pub fn directory(&self) -> (&str, &str) {
+        let name = self.parent.as_str();
+        let name = name.rsplit('/').next().unwrap_or(name);
+        match name.rfind('-') {
+            // the last part has 8 digits, or it is a number
+            Some(at) if name.len() - at - 1 < 8 => name.split_at(at),
+            _ => (name, ""),
         }
     }
 

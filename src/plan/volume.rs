@@ -36,6 +36,10 @@ const SHARD_SIZE: &str = "features.shard-block-size";
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
 const CRAWL: Duration = Duration::from_secs(1);
 
+/// How long bricks that do not run are left alone after they were started: a disk that is dead, or a process without files
+/// to open, is not mended by it, and each try restarts daemons.
+const START_AGAIN: Duration = Duration::from_secs(300);
+
 /// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
 pub fn is_open(volume: &Volume) -> bool {
     let is_off = |key: &str| volume.options.get(key).map(String::as_str) == Some("off");
@@ -408,8 +412,8 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
     let tried = view.bricks.iter().find(|(_, facts)| {
         matches!(facts, BrickFacts::Present { owner: Some(owner), .. } if want.mark.same_object(owner, cluster.take_over.as_ref()))
     });
-    let bricks = want.sets as usize * want.set_size() as usize;
-    let could_hold_all = want.bricks.is_none() && silent.len() >= bricks;
+    // sets share hosts, so the hosts of one set may hold all
+    let could_hold_all = want.bricks.is_none() && silent.len() >= want.set_size() as usize;
     let why = match tried {
         Some((brick, _)) => format!("{brick} is marked already, so it may have been made before"),
         None if could_hold_all => "all of its bricks may lie there".to_owned(),
@@ -572,13 +576,19 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         });
     }
     steps.extend(options_steps(want, volume));
+    let down = offline(want, pool);
+    let waits = view
+        .start_tried
+        .and_then(|age| START_AGAIN.checked_sub(age))
+        .filter(|_| !down.is_empty() && volume.status == VolumeStatus::Started);
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
             if want.state == State::Started {
                 steps.push(Step::StartVolume(want.volume.clone()));
             }
         }
-        VolumeStatus::Started if !offline(want, pool).is_empty() => {
+        VolumeStatus::Started if down.is_empty() => {}
+        VolumeStatus::Started if waits.is_none() => {
             steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
@@ -616,7 +626,26 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     }
     findings.extend(attach.findings);
     findings.extend(health(want, volume, pool, &view.quota));
-    findings.push(in_sync(&steps, problem));
+    if let Some(left) = waits {
+        let why = not_starting(want, &down);
+        findings.push(Finding::no(
+            ConditionType::Healthy,
+            Reason::BrickDown,
+            why.clone(),
+        ));
+        problem = problem.or(Some(Finding::no(
+            ConditionType::InSync,
+            Reason::BrickDown,
+            why,
+        )));
+        // one that was slow to start is up by then
+        recheck = recheck.or(Some(left.min(Duration::from_secs(2))));
+    }
+    findings.push(in_sync(
+        &steps,
+        problem,
+        &foreign_options(want, volume, pool),
+    ));
     Plan {
         steps,
         findings,
@@ -669,11 +698,18 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
     ))
 }
 
-fn in_sync(steps: &[Step], problem: Option<Finding>) -> Finding {
+fn in_sync(steps: &[Step], problem: Option<Finding>, foreign: &[String]) -> Finding {
     match problem {
         Some(problem) => problem,
-        None if steps.is_empty() => {
+        None if steps.is_empty() && foreign.is_empty() => {
             Finding::yes(ConditionType::InSync, "everything is as declared")
+        }
+        None if steps.is_empty() => {
+            let message = format!(
+                "everything is as declared; options that others have set are left alone: {}",
+                foreign.join(", ")
+            );
+            Finding::yes(ConditionType::InSync, message)
         }
         None => {
             let list = steps
@@ -726,6 +762,49 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Options that GlusterFS sets itself when it creates a volume or switches quota on.
+const GLUSTERS_OWN: [(&str, &str); 6] = [
+    ("transport.address-family", "inet"),
+    ("storage.fips-mode-rchecksum", "on"),
+    ("nfs.disable", "on"),
+    ("performance.client-io-threads", "off"),
+    ("cluster.granular-entry-heal", "on"),
+    ("features.quota-deem-statfs", "on"),
+];
+
+/// Options of the volume that neither its spec nor we nor GlusterFS itself have set: they are told, and never touched.
+fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
+    let ours = |key: &str| {
+        let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
+        let quota = ["features.quota", "features.inode-quota"];
+        let shard = [SHARD, SHARD_SIZE];
+        base.contains(&key)
+            || quota.contains(&key)
+            || (want.shard.is_some() && shard.contains(&key))
+    };
+    // options of the whole pool show up among those of each volume
+    let of_the_pool = |key: &String| {
+        let mut hosts = pool.answered();
+        hosts.any(|(_, facts)| facts.state.global_options.contains_key(key))
+    };
+    let declared = |key: &String| {
+        let mut keys = want.options.keys().chain(want.profile.keys());
+        keys.any(|other| other.as_str() == key)
+            || want.dropped.iter().any(|one| one.as_str() == key)
+    };
+    volume
+        .options
+        .iter()
+        .filter(|(key, value)| {
+            !ours(key)
+                && !declared(key)
+                && !of_the_pool(key)
+                && !GLUSTERS_OWN.contains(&(key.as_str(), value.as_str()))
+        })
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
@@ -883,6 +962,23 @@ pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)>
         }
     }
     result
+}
+
+/// What to say of bricks that do not run though they were started.
+fn not_starting(want: &ValidVolume, down: &[Brick]) -> String {
+    let logs: Vec<String> = down
+        .iter()
+        .map(|brick| {
+            let log = brick.path.as_str().trim_matches('/').replace('/', "-");
+            format!("{brick} (see /var/log/glusterfs/bricks/{log}.log there)")
+        })
+        .collect();
+    format!(
+        "not running though `gluster volume start {} force` was done: {}; it is tried again every {} minutes",
+        want.volume,
+        logs.join(", "),
+        START_AGAIN.as_secs() / 60
+    )
 }
 
 fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {

@@ -105,6 +105,10 @@ impl Pool {
                 result = result.and(self.gluster(step, coordinator, one).await);
             }
         }
+        if let (Step::StartBricks(volume), Ok(())) = (step, &result) {
+            let now = Instant::now();
+            self.memory().brick_starts.insert(volume.clone(), now);
+        }
         drop(lane);
         result
     }

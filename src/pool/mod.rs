@@ -54,6 +54,8 @@ struct Memory {
     written: BTreeMap<String, Instant>,
     /// Limits and use, and when they were asked for.
     quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,
+    /// When bricks of these volumes that did not run were last started; gone as soon as all of them run.
+    brick_starts: BTreeMap<VolumeName, Instant>,
 }
 
 /// The hosts of one GlusterCluster.

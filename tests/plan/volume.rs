@@ -232,7 +232,7 @@ proptest! {
                 *known = names; // gluster tells its peers
             }
         }
-        let fits = nodes >= want.sets as usize * want.set_size() as usize;
+        let fits = nodes >= want.set_size() as usize;
         let end = settle(&mut world, &want, &cluster);
         if fits {
             as_declared(&end, &world, &want);
@@ -304,6 +304,67 @@ proptest! {
         prop_assert_eq!(going(&world, &[]), None);
         prop_assert!(world.volume.is_none() && world.bricks.is_empty());
     }
+}
+
+/// A brick that does not run is started once, and then left alone for a while: the condition says where to look.
+#[test]
+fn a_brick_that_does_not_start_is_not_started_for_ever() {
+    use std::time::Duration;
+    let (world, cluster, spec) = ready(json!({"layout": {"replicate": {"copies": 3}}}), 3);
+    let want = want(&cluster, spec, &[]);
+    let mut view = world.view(&cluster);
+    if let Some(gluster_operator::gluster::model::HostView::Answered(facts)) =
+        view.hosts.get_mut(&host("n2"))
+    {
+        let bricks = &mut facts.state.volumes[0].bricks;
+        let own = bricks.iter_mut().find(|brick| brick.host == "n2");
+        own.unwrap().online = Some(false);
+    }
+    let planned = |start_tried| {
+        world.with(&want, &cluster, |situation| {
+            let mut seen = situation.view.clone();
+            seen.start_tried = start_tried;
+            volume::plan(
+                &want,
+                volume::Situation {
+                    pool: &view,
+                    view: &seen,
+                    ..situation
+                },
+            )
+        })
+    };
+    for age in [None, Some(301)] {
+        let found = planned(age.map(Duration::from_secs));
+        assert!(
+            matches!(found.steps.as_slice(), [Step::StartBricks(_)]),
+            "{age:?}: {:?}",
+            found.steps
+        );
+    }
+    let found = planned(Some(Duration::from_secs(1)));
+    assert!(found.steps.is_empty() && found.recheck.is_some());
+    for kind in [ConditionType::Healthy, ConditionType::InSync] {
+        let finding = found.findings.iter().rfind(|finding| finding.kind == kind);
+        let finding = finding.unwrap();
+        assert_eq!(
+            (finding.holds, finding.reason),
+            (Some(false), Reason::BrickDown)
+        );
+        assert!(
+            finding.message.contains("n2:/b/shop_data-0000000d/brick")
+                && finding
+                    .message
+                    .contains("/var/log/glusterfs/bricks/b-shop_data-0000000d-brick.log"),
+            "{}",
+            finding.message
+        );
+    }
+    assert_eq!(
+        holds(&found, ConditionType::Ready),
+        Some(true),
+        "two of three run"
+    );
 }
 
 /// Sharding that is not as declared is never changed once a volume may have data.
@@ -381,7 +442,19 @@ fn only_owned_options_are_reset() {
         })
         .collect();
     assert_eq!(reset, ["performance.cache-size"]);
-    settle(&mut world, &next, &cluster);
+    for (key, value) in [("nfs.disable", "on"), ("transport.address-family", "inet")] {
+        let (volume, _) = world.volume.as_mut().unwrap();
+        volume.options.insert(key.into(), value.into()); // as gluster itself does
+    }
+    let end = settle(&mut world, &next, &cluster);
+    let in_sync = end
+        .findings
+        .iter()
+        .rfind(|finding| finding.kind == ConditionType::InSync);
+    assert_eq!(
+        in_sync.unwrap().message,
+        "everything is as declared; options that others have set are left alone: performance.readdir-ahead"
+    );
     let options = &world.volume.as_ref().unwrap().0.options;
     assert_eq!(
         options["performance.readdir-ahead"], "off",
@@ -390,6 +463,35 @@ fn only_owned_options_are_reset() {
     assert_eq!(options["performance.io-thread-count"], "16");
     assert_eq!(options["auth.allow"], "*");
     assert!(!options.contains_key("performance.cache-size"));
+}
+
+/// From one profile to another: what the new one does not set is reset, what a user sets himself is not, and never what is on
+/// the never-list, whatever status says.
+#[test]
+fn a_profile_that_left_takes_its_options_along() {
+    let spec = |profile: &str, options: Value| json!({"layout": {"distribute": 1}, "profile": profile, "options": options});
+    let (mut world, cluster, _) = ready(spec("small-files", json!({})), 3);
+    let before = world.volume.as_ref().unwrap().0.options.clone();
+    assert_eq!(before["performance.nl-cache"], "on");
+    let mut owned: Vec<&str> = before.keys().map(String::as_str).collect();
+    owned.extend(["features.shard", "user.x"]); // status was written by somebody else
+    if let Some((volume, _)) = world.volume.as_mut() {
+        volume.options.insert("features.shard".into(), "off".into());
+    }
+    let next = spec("database", json!({"performance.nl-cache-timeout": "120"}));
+    let next = want(&cluster, next, &owned);
+    settle(&mut world, &next, &cluster);
+    let options = &world.volume.as_ref().unwrap().0.options;
+    for (key, value) in [
+        ("performance.nl-cache-timeout", Some("120")),
+        ("performance.nl-cache", None),
+        ("features.cache-invalidation", None),
+        ("network.ping-timeout", Some("10")),
+        ("client.bind-insecure", Some("off")),
+        ("features.shard", Some("off")),
+    ] {
+        assert_eq!(options.get(key).map(String::as_str), value, "{key}");
+    }
 }
 
 #[test]
