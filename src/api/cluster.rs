@@ -49,6 +49,10 @@ pub struct GlusterClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 300), extend("format" = "int32"))]
     pub glusterd_ping_timeout: Option<u32>,
+    /// How soon a volume that is being filled is stopped at its capacity. Bricks go by what they knew so many seconds ago of
+    /// how much is used, so a writer can get past the limit by what it writes in that time.
+    #[serde(default)]
+    pub quota_timeouts: QuotaTimeouts,
     /// What becomes of bricks of deleted volumes, which lie in `.trash` of their devices.
     #[serde(default)]
     pub trash: Trash,
@@ -63,6 +67,39 @@ pub struct GlusterClusterSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128), regex(pattern = schema::OWNER_ID))]
     pub take_over: String,
+}
+
+/// How old what a brick knows of a volume's use may be (`features.soft-timeout`, `features.hard-timeout`). Shorter times stop
+/// writers sooner, and make more of them wait while the quota daemon is restarted for another volume.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.hard <= self.soft").message("hard is not longer than soft: near its limit a volume is looked at more often"))]
+pub struct QuotaTimeouts {
+    /// Seconds, while less than 80 % of the capacity is used.
+    #[serde(default = "soft_timeout")]
+    #[schemars(range(min = 1, max = 1800), extend("format" = "int32"))]
+    pub soft: u32,
+    /// Seconds, from there on.
+    #[serde(default = "hard_timeout")]
+    #[schemars(range(min = 1, max = 1800), extend("format" = "int32"))]
+    pub hard: u32,
+}
+
+/// The same as `quotaTimeouts: {}`.
+impl Default for QuotaTimeouts {
+    fn default() -> Self {
+        Self {
+            soft: soft_timeout(),
+            hard: hard_timeout(),
+        }
+    }
+}
+
+fn soft_timeout() -> u32 {
+    10
+}
+
+fn hard_timeout() -> u32 {
+    5
 }
 
 /// How the storage hosts are reached.

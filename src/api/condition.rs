@@ -122,6 +122,10 @@ reasons! {
     StopBlocked,
     /// Less than what is used.
     CapacityBelowUsage,
+    /// Quota counts what was there before it was switched on.
+    QuotaCrawl,
+    /// Hosts do not agree on whether quota is on.
+    QuotaDiffers,
     /// A claim or PersistentVolume of that name is not ours.
     ClaimConflict,
     /// Anybody who reaches the ports can mount it.

@@ -15,6 +15,14 @@ const NEVER: &[(&str, &str)] = &[
     ("features.quota*", "quota follows spec.capacity"),
     ("features.inode-quota*", "quota follows spec.capacity"),
     (
+        "features.soft-timeout",
+        "spec.quotaTimeouts of the cluster says it",
+    ),
+    (
+        "features.hard-timeout",
+        "spec.quotaTimeouts of the cluster says it",
+    ),
+    (
         "features.shard*",
         "sharding is part of a layout; switched off on a volume with data it destroys files",
     ),

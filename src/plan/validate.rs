@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use crate::api::cluster::{
-    Clients, From, GlusterClusterSpec, OpVersionPolicy, Permission, Tenancy,
+    Clients, From, GlusterClusterSpec, OpVersionPolicy, Permission, QuotaTimeouts, Tenancy,
 };
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::quantity;
@@ -80,6 +80,8 @@ pub struct ValidCluster {
     pub op_version: OpVersionWish,
     /// The ping-timeout of glusterd, seconds; `None`: it stays.
     pub ping_timeout: Option<u32>,
+    /// How old what bricks know of use may be.
+    pub quota_timeouts: QuotaTimeouts,
     /// How long the trash is kept.
     pub trash: TrashPolicy,
     /// Who may put volumes here.
@@ -272,6 +274,13 @@ pub fn cluster(
             format!("{seconds} is not 5 to 300 seconds"),
         ));
     }
+    let QuotaTimeouts { soft, hard } = spec.quota_timeouts;
+    if hard > soft {
+        problems.push(Invalid::spec(
+            "spec.quotaTimeouts",
+            format!("hard {hard} is longer than soft {soft}; near its limit a volume is looked at more often"),
+        ));
+    }
     let min_free_percent = spec.trash.min_free_percent;
     if min_free_percent > 50 {
         problems.push(Invalid::spec(
@@ -320,6 +329,7 @@ pub fn cluster(
             options,
             op_version,
             ping_timeout: spec.glusterd_ping_timeout,
+            quota_timeouts: spec.quota_timeouts,
             trash: TrashPolicy {
                 retention,
                 min_free_percent,
@@ -330,6 +340,17 @@ pub fn cluster(
         }),
         _ => Err(problems),
     }
+}
+
+fn quota_timeouts(wanted: QuotaTimeouts) -> BTreeMap<OptionKey, OptionValue> {
+    let QuotaTimeouts { soft, hard } = wanted;
+    [
+        ("features.soft-timeout", soft),
+        ("features.hard-timeout", hard),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.parse().ok()?, value.to_string().parse().ok()?)))
+    .collect()
 }
 
 /// Who may reach the data of a volume.
@@ -364,6 +385,8 @@ pub struct ValidVolume {
     pub bricks: Option<Vec<Brick>>,
     /// The limit.
     pub capacity: Option<Bytes>,
+    /// What bricks may go by in enforcing it; nothing without one.
+    pub quota_timeouts: BTreeMap<OptionKey, OptionValue>,
     /// Options of the profile.
     pub profile: BTreeMap<OptionKey, OptionValue>,
     /// Options of the spec.
@@ -637,6 +660,9 @@ pub fn volume(
                 shard,
                 bricks,
                 capacity,
+                quota_timeouts: capacity
+                    .map(|_| quota_timeouts(cluster.quota_timeouts))
+                    .unwrap_or_default(),
                 profile,
                 options: wanted,
                 dropped,

@@ -435,6 +435,7 @@ fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
 fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
     let mut options = want.profile.clone();
     options.retain(|key, _| !want.options.contains_key(key));
+    options.extend(want.quota_timeouts.clone());
     if let Ok(key) = OWNER_OPTION.parse() {
         options.insert(key, want.mark_option.clone());
     }
@@ -595,10 +596,13 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     }
     let mut findings = vec![owned];
     // quota is a matter of a volume that runs
-    let quota = if want.state == State::Started || volume.status == VolumeStatus::Started {
-        quota_steps(want, volume, view)
-    } else {
-        Plan::default()
+    let quota = match quota_differs(want, pool) {
+        // a further switch would meet some hosts that have made it already
+        Some(problem) => Plan::wait(problem, cluster::RETRY),
+        None if want.state == State::Started || volume.status == VolumeStatus::Started => {
+            quota_steps(want, volume, view)
+        }
+        None => Plan::default(),
     };
     steps.extend(quota.steps);
     let mut problem = quota.findings.first().cloned();
@@ -778,7 +782,12 @@ const GLUSTERS_OWN: [(&str, &str); 6] = [
 fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
     let ours = |key: &str| {
         let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
-        let quota = ["features.quota", "features.inode-quota"];
+        let quota = [
+            "features.quota",
+            "features.inode-quota",
+            "features.soft-timeout",
+            "features.hard-timeout",
+        ];
         let shard = [SHARD, SHARD_SIZE];
         base.contains(&key)
             || quota.contains(&key)
@@ -805,6 +814,32 @@ fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<
         })
         .map(|(key, _)| key.clone())
         .collect()
+}
+
+/// Hosts that do not agree on whether quota is on: a switch that did not reach all of them. Each enforces what it knows.
+fn quota_differs(want: &ValidVolume, pool: &PoolView) -> Option<Finding> {
+    let mut on = Vec::new();
+    let mut off = Vec::new();
+    for (name, facts) in pool.answered() {
+        match facts.state.volume(&want.volume).map(Volume::quota_enabled) {
+            Some(true) => on.push(name),
+            Some(false) => off.push(name),
+            None => {}
+        }
+    }
+    let (Some(_), Some(_)) = (on.first(), off.first()) else {
+        return None;
+    };
+    Some(Finding::no(
+        ConditionType::InSync,
+        Reason::QuotaDiffers,
+        format!(
+            "quota of volume {} is on for {} and off for {}: restart glusterd on the hosts that are behind, so that they fetch what the others know",
+            want.volume,
+            join(&on),
+            join(&off)
+        ),
+    ))
 }
 
 fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
@@ -865,7 +900,7 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             plan.recheck = Some(CRAWL);
             plan.findings.push(Finding::no(
                 ConditionType::InSync,
-                Reason::Working,
+                Reason::QuotaCrawl,
                 format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
             ));
         }

@@ -211,6 +211,12 @@ pub fn cluster() -> Vec<Row> {
         one("another policy", "/spec/opVersion", json!({"policy": "Newest"}), Some("Unsupported value")),
         one("an op-version that is none", "/spec/opVersion", json!({"policy": "Version", "version": 10}), Some("greater than or equal to 30000")),
         one("an op-version of seven digits", "/spec/opVersion", json!({"policy": "Version", "version": 1_000_000}), Some("less than or equal to 999999")),
+        // quotaTimeouts
+        one("quota timeouts", "/spec/quotaTimeouts", json!({"soft": 60, "hard": 5}), None),
+        one("quota timeouts, one of them", "/spec/quotaTimeouts", json!({"hard": 2}), None),
+        one("a soft timeout of 0", "/spec/quotaTimeouts", json!({"soft": 0, "hard": 0}), Some("greater than or equal to 1")),
+        one("a hard timeout of 1801", "/spec/quotaTimeouts", json!({"soft": 1801, "hard": 1801}), Some("less than or equal to 1800")),
+        one("a hard timeout above the soft one", "/spec/quotaTimeouts", json!({"soft": 5, "hard": 6}), Some("hard is not longer than soft")),
         // glusterdPingTimeout
         one("a ping-timeout", "/spec/glusterdPingTimeout", json!(10), None),
         one("a ping-timeout of 0", "/spec/glusterdPingTimeout", json!(0), Some("greater than or equal to 5")),

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{BrickFacts, VolumeStatus};
+use gluster_operator::gluster::model::{BrickFacts, HostView, VolumeStatus};
 use gluster_operator::gluster::names::OwnerMark;
 use gluster_operator::plan::attach::PodUse;
 use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::{ValidCluster, ValidVolume};
+use gluster_operator::plan::volume::Situation;
 use gluster_operator::plan::{Plan, volume};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -559,6 +560,45 @@ fn capacities() {
     assert!(matches!(found.steps.as_slice(), [Step::LimitUsage(..)]));
 }
 
+/// A switch that did not reach every host is told, with the remedy, and not thrown again; nor is the limit touched.
+#[test]
+fn hosts_that_differ_on_quota_are_named() {
+    let (world, cluster, spec) = ready(
+        json!({"layout": {"replicate": {"copies": 3}}, "capacity": "2Gi"}),
+        3,
+    );
+    let want = want(&cluster, spec, &[]);
+    let mut pool = world.view(&cluster);
+    let Some(HostView::Answered(facts)) = pool.hosts.get_mut(&host("n2")) else {
+        panic!("n2 is silent");
+    };
+    facts.state.volumes[0]
+        .options
+        .insert("features.quota".into(), "off".into());
+    let found = world.with(&want, &cluster, |situation| {
+        volume::plan(
+            &want,
+            Situation {
+                pool: &pool,
+                ..situation
+            },
+        )
+    });
+    assert_eq!(found.steps, []);
+    assert_eq!(
+        reason(&found, ConditionType::InSync),
+        Some(Reason::QuotaDiffers)
+    );
+    let said = &found
+        .findings
+        .iter()
+        .rev()
+        .find(|f| f.kind == ConditionType::InSync)
+        .unwrap()
+        .message;
+    assert!(said.contains("on for n1, n3 and off for n2"), "{said}");
+}
+
 /// While quota counts what is there nobody shuts its crawl out, and the limit does not wait for it.
 #[test]
 fn a_crawl_is_neither_disturbed_nor_waited_for() {
@@ -569,7 +609,10 @@ fn a_crawl_is_neither_disturbed_nor_waited_for() {
         let mut world = World::settled(&cluster);
         world.crawling = crawling;
         let waits = settle(&mut world, &first, &cluster);
-        assert_eq!(reason(&waits, ConditionType::InSync), Some(Reason::Working));
+        assert_eq!(
+            reason(&waits, ConditionType::InSync),
+            Some(Reason::QuotaCrawl)
+        );
         assert!(waits.recheck.is_some());
         assert_eq!(world.limit, Some(1 << 30));
         assert!(
