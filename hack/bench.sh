@@ -6,6 +6,4 @@ hack/packages.sh build
 slow "cargo build --locked --release" cargo build --locked --release --bin gluster-operator
 hack/packages.sh lab
 hack/clean-labs.sh
-for bench in benches/*.rs; do
-  slow "$(basename "$bench" .rs)" cargo bench --locked --bench "$(basename "$bench" .rs)"
-done
+slow "measurements" cargo bench --locked --bench operator

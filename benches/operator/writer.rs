@@ -1,0 +1,85 @@
+//! A neighbour that writes: 4 KiB with fsync every 50 ms, as a database's log does.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::gluster_lab::GlusterLab;
+
+/// What [`run`] is asked for on the command line.
+pub const ARGUMENT: &str = "--write-for-ever";
+
+/// Writes into a file of that directory until it is killed, and says how long each write took, in seconds.
+pub fn run(directory: &str) {
+    let path = Path::new(directory).join("log");
+    let mut file = std::fs::File::create(path).expect("a file");
+    let mut out = std::io::stdout();
+    for at in 0_u64.. {
+        let started = Instant::now();
+        let result = file.write_all(&[7; 4096]).and_then(|()| file.sync_all());
+        let took = started.elapsed();
+        if let Err(error) = result {
+            eprintln!("write {at}: {error}");
+        }
+        if writeln!(out, "{:.4}", took.as_secs_f64()).is_err() {
+            return;
+        }
+        if at % 1000 == 999 {
+            let _ = file.set_len(0);
+        }
+        std::thread::sleep(Duration::from_millis(50).saturating_sub(took));
+    }
+}
+
+/// A writer in a host of the lab.
+pub struct Writer<'a> {
+    gluster: &'a GlusterLab,
+    child: Child,
+    log: std::path::PathBuf,
+    seen: std::cell::Cell<usize>,
+}
+
+impl<'a> Writer<'a> {
+    pub fn start(gluster: &'a GlusterLab, host: &str, directory: &str) -> Self {
+        let log = gluster
+            .dir()
+            .join(format!("{}.writes", directory.replace('/', "-")));
+        let program = std::env::current_exe().expect("this program");
+        let program = program.to_str().expect("a path in UTF-8");
+        let file = std::fs::File::create(&log).expect("a log");
+        let child = gluster.start(
+            host,
+            &[program, ARGUMENT, directory],
+            file.into(),
+            Stdio::inherit(),
+        );
+        Self {
+            gluster,
+            child,
+            log,
+            seen: std::cell::Cell::new(0),
+        }
+    }
+
+    /// The longest write since the last time that this was asked, in seconds.
+    pub fn worst(&self) -> f64 {
+        let text = std::fs::read_to_string(&self.log).expect("the log");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let times: Vec<f64> = whole.lines().filter_map(|line| line.parse().ok()).collect();
+        let new = &times[self.seen.replace(times.len())..];
+        assert!(
+            !new.is_empty(),
+            "the neighbour wrote nothing in {}",
+            self.gluster.dir().display()
+        );
+        new.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
