@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -71,6 +71,7 @@ pub async fn run(
             .uid()
             .context("the namespace kube-system has no uid")?,
         pools: Registry::new(slot),
+        clusters: OnceLock::new(),
         recorder: Recorder::new(client.clone(), reporter),
         metrics: Metrics::new(),
         misses: Mutex::new(HashMap::new()),
@@ -137,6 +138,7 @@ async fn controllers(
     let clusters =
         Controller::new(Api::<GlusterCluster>::all(client.clone()), any()).with_config(options());
     let known_clusters = clusters.store();
+    let _ = context.clusters.set(known_clusters.clone());
     let clusters = clusters
         .watches(secrets, any(), move |secret| {
             clusters_with_secret(&known_clusters, &secret.name_any())

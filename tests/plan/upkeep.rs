@@ -274,7 +274,7 @@ fn what_keeps_a_node_that_left_the_spec() {
             "{name}"
         );
         assert!(
-            text.contains(words) && text.contains("list it again"),
+            text.contains(words) && text.contains("can be listed again"),
             "{name}: {text}"
         );
         assert!(care.detached.is_empty(), "{name}");
