@@ -197,7 +197,7 @@ async fn release(
             }
             Some(why) => {
                 let note = format!(
-                    "{name} left spec.nodes and is no peer any more, but its owner file could not be removed ({why}): remove /var/lib/gluster-operator/owner there before another pool takes that host. If it was down when it was detached, it goes on to believe that it is a peer: stop its glusterd, remove everything in /var/lib/glusterd but glusterd.info, and start it"
+                    "{name} left spec.nodes and is no peer any more, but its owner file could not be removed ({why}): remove /var/lib/gluster-operator/owner there before another pool takes that host. If it was down when it was detached, it goes on to believe that it is a peer: stop its glusterd, remove what is in /var/lib/glusterd/peers and /var/lib/glusterd/vols, and start it"
                 );
                 report::publish(
                     context,
