@@ -266,7 +266,7 @@ async fn purge(
     want: &ValidCluster,
     pool: &Pool,
     tended: &mut Tended,
-    findings: &mut Vec<Finding>,
+    findings: &mut [Finding],
 ) {
     if trash::held(want, &tended.view).is_some() || pool.unsettled_anywhere().is_some() {
         return;
