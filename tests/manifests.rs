@@ -1,4 +1,4 @@
-//! The manifests that users apply: deploy/, examples/.
+//! The manifests that users apply: deploy/, examples/, and what docs/ shows.
 
 #[path = "support/examples.rs"]
 mod documented;
@@ -126,10 +126,10 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// All YAML files of deploy/ and examples/.
+/// All YAML files of deploy/ and examples/, and the pages of docs/.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![path("deploy"), path("examples")];
+    let mut open = vec![path("deploy"), path("examples"), path("docs")];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).expect("the directory is there") {
             let file = entry.expect("an entry").path();
@@ -137,7 +137,7 @@ fn files() -> Vec<PathBuf> {
                 open.push(file);
             } else if file
                 .extension()
-                .is_some_and(|extension| extension == "yaml")
+                .is_some_and(|extension| extension == "yaml" || extension == "md")
             {
                 found.push(file);
             }
@@ -149,7 +149,31 @@ fn files() -> Vec<PathBuf> {
 
 fn documents(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).expect("the file can be read");
+    let text = if file.extension().is_some_and(|extension| extension == "md") {
+        fenced(&text)
+    } else {
+        text
+    };
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// What a page shows between ```yaml and ```.
+fn fenced(page: &str) -> String {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in page.lines() {
+        match (&mut block, line.trim()) {
+            (None, "```yaml") => block = Some(String::new()),
+            (Some(_), "```") => blocks.extend(block.take()),
+            (Some(text), _) => *text = [text.as_str(), line, "\n"].concat(),
+            (None, _) => {}
+        }
+    }
+    assert!(block.is_none(), "a block does not end");
+    blocks.join("---\n")
 }
 
 fn find<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {

@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "operator/cluster.rs"]
+mod cluster;
 #[path = "operator/crash.rs"]
 mod crash;
 #[path = "operator/daytwo.rs"]

@@ -503,7 +503,7 @@ async fn nodes(lab: &Inside) {
             .all(|(_, facts)| facts.state.peers.len() == 2)
     );
     let (_, done) = care(&three, &pool, one, &[], Some(&visit)).await;
-    assert_eq!(done.detached, [former.clone()]);
+    assert_eq!(done.detached, std::slice::from_ref(&former));
     let release = Step::ReleaseHost {
         host: former.name.clone(),
     };

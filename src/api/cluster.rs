@@ -42,7 +42,7 @@ pub struct GlusterClusterSpec {
     #[schemars(schema_with = "schema::options")]
     pub options: BTreeMap<String, String>,
     /// Whether the op-version of the pool is raised. Raising can't be undone, and hosts of an older GlusterFS can't join after it.
-    #[serde(default, skip_serializing_if = "OpVersion::keeps")]
+    #[serde(default)]
     pub op_version: OpVersion,
     /// Seconds after which a glusterd counts a silent peer as gone: written as `option ping-timeout` into
     /// /etc/glusterfs/glusterd.vol of each host, where it takes effect at the next restart of glusterd. Absent: the file stays as it is.
@@ -187,14 +187,6 @@ pub struct OpVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30000, max = 999_999), extend("format" = "int32"))]
     pub version: Option<u32>,
-}
-
-impl OpVersion {
-    /// True for what the absent field means.
-    #[must_use]
-    pub fn keeps(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// Whether the op-version is raised.

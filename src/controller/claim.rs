@@ -254,8 +254,12 @@ pub(super) async fn remove(
         if found.metadata.deletion_timestamp.is_none() {
             delete(&volumes, &found).await?;
         }
+        let kept = match found.finalizers() {
+            [] => String::new(),
+            list => format!(", and is kept by {}", list.join(", ")),
+        };
         return Ok(Removal::Waiting(format!(
-            "the PersistentVolume {name} is being deleted"
+            "the PersistentVolume {name} is being deleted{kept}"
         )));
     }
     Ok(Removal::Done)

@@ -397,6 +397,22 @@ fn device_status(
     })
 }
 
+/// Removes our owner files; gives the hosts where that could not be done.
+async fn release(want: &ValidCluster, pool: &Pool) -> Vec<String> {
+    let view = pool.observe(Instant::now()).await.view;
+    let mut left: Vec<String> = view.silent().map(|(host, _, _)| host.to_string()).collect();
+    for (host, _) in view
+        .answered()
+        .filter(|(_, facts)| facts.owner.as_deref() == Some(want.owner.as_str()))
+    {
+        let step = Step::ReleaseHost { host: host.clone() };
+        if pool.execute(&step, host).await.is_err() {
+            left.push(host.to_string());
+        }
+    }
+    left
+}
+
 /// A GlusterCluster that is being deleted: it does not go before its volumes, then takes its owner files along. Nothing is
 /// detached, stopped or unmounted.
 async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {
@@ -422,16 +438,12 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
     if let Ok((want, pool)) = usable(object, context).await? {
-        let view = pool.observe(Instant::now()).await.view;
-        let mut left: Vec<String> = view.silent().map(|(host, _, _)| host.to_string()).collect();
-        for (host, _) in view
-            .answered()
-            .filter(|(_, facts)| facts.owner.as_deref() == Some(want.owner.as_str()))
-        {
-            let step = Step::ReleaseHost { host: host.clone() };
-            if pool.execute(&step, host).await.is_err() {
-                left.push(host.to_string());
-            }
+        let mut left = release(&want, &pool).await;
+        // hosts that left the spec and are peers still carry our file, too
+        let nodes = object.status.clone().unwrap_or_default().nodes;
+        let former = upkeep::former(&nodes, &want);
+        if let Some(visit) = context.pools.visit(&name, &former) {
+            left.extend(release(&want, &visit).await);
         }
         if !left.is_empty() {
             let since = object

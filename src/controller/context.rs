@@ -1,12 +1,14 @@
 //! What every reconcile needs.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
 
+use crate::api::GlusterCluster;
 use crate::gluster::names::VolumeName;
 
 use super::calm;
@@ -21,6 +23,8 @@ pub(super) struct Context {
     /// Uid of the namespace kube-system: names this Kubernetes.
     pub(super) kube_system: String,
     pub(super) pools: Registry,
+    /// The GlusterClusters that there are, once they are watched.
+    pub(super) clusters: OnceLock<Store<GlusterCluster>>,
     pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     /// How often each object failed in a row, by uid; for backoff, and for Ready, which flips at the second miss.
@@ -49,6 +53,7 @@ impl Context {
             namespace: namespace.to_owned(),
             kube_system,
             pools: Registry::new(slot),
+            clusters: OnceLock::new(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             metrics: Metrics::new(),
@@ -65,6 +70,25 @@ impl Context {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         misses.get(uid).copied().unwrap_or_default()
+    }
+
+    /// Forgets the pool of a GlusterCluster that is gone without its own reconcile having seen it off: deleted by force, or under a
+    /// name that another object has by now. What nobody declares any more is not written to.
+    pub(super) fn forget_gone(&self, cluster: &str) {
+        let Some(known) = self.clusters.get() else {
+            return;
+        };
+        let Some((_, want)) = self.pools.get(cluster) else {
+            return;
+        };
+        let there = known.get(&ObjectRef::new(cluster)).is_some_and(|object| {
+            object
+                .uid()
+                .is_some_and(|uid| want.owner.as_str().ends_with(&format!(".{uid}")))
+        });
+        if !there {
+            self.pools.remove(cluster);
+        }
     }
 
     /// Counts a miss of that object, or forgets them all; returns how many in a row.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -134,6 +134,7 @@ async fn controllers(
     let clusters =
         Controller::new(Api::<GlusterCluster>::all(client.clone()), any()).with_config(options());
     let known_clusters = clusters.store();
+    let _ = context.clusters.set(known_clusters.clone());
     let clusters = clusters
         .watches(secrets, any(), move |secret| {
             clusters_with_secret(&known_clusters, &secret.name_any())

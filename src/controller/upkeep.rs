@@ -197,7 +197,7 @@ async fn release(
             }
             Some(why) => {
                 let note = format!(
-                    "{name} left spec.nodes and is no peer any more, but its owner file could not be removed ({why}): remove /var/lib/gluster-operator/owner there before another pool takes that host. If it was down when it was detached, it goes on to believe that it is a peer: stop its glusterd, remove everything in /var/lib/glusterd but glusterd.info, and start it"
+                    "{name} left spec.nodes and is no peer any more, but its owner file could not be removed ({why}): remove /var/lib/gluster-operator/owner there before another pool takes that host. If it was down when it was detached, it goes on to believe that it is a peer: stop its glusterd, remove what is in /var/lib/glusterd/peers and /var/lib/glusterd/vols, and start it"
                 );
                 report::publish(
                     context,
@@ -266,7 +266,7 @@ async fn purge(
     want: &ValidCluster,
     pool: &Pool,
     tended: &mut Tended,
-    findings: &mut Vec<Finding>,
+    findings: &mut [Finding],
 ) {
     if trash::held(want, &tended.view).is_some() || pool.unsettled_anywhere().is_some() {
         return;
@@ -325,14 +325,17 @@ async fn purge_host(
             context.metrics.step(&step, done.is_ok());
         }
         let candidates = trash::candidates(want, view, device);
-        let for_space = trash::for_space(want, &candidates);
+        let mut some_gone = false;
         for candidate in &candidates {
+            if some_gone && trash::is_early(want, candidate) {
+                break;
+            }
             if begin.elapsed() > PURGE_TIME {
                 return (true, kept);
             }
-            match purge_one(object, context, want, pool, view, candidate).await {
-                Purged::Gone if for_space => break,
-                Purged::Gone | Purged::Young => {}
+            match purge_one(object, context, want, pool, candidate).await {
+                Purged::Gone => some_gone = true,
+                Purged::Young => {}
                 Purged::InPart => return (true, kept),
                 Purged::Kept(why) => kept.push(why),
             }
@@ -353,7 +356,6 @@ async fn purge_one(
     context: &Context,
     want: &ValidCluster,
     pool: &Pool,
-    view: &PoolView,
     candidate: &Candidate,
 ) -> Purged {
     let Candidate {
@@ -366,8 +368,13 @@ async fn purge_one(
             return Purged::Young;
         }
     };
+    // what others destroyed before this one took its time
+    let view = pool.observe(Instant::now()).await.view;
+    if trash::held(want, &view).is_some() {
+        return Purged::Young;
+    }
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
-    let step = match trash::judge(want, view, candidate, &entry, now) {
+    let step = match trash::judge(want, &view, candidate, &entry, now) {
         Verdict::Purge(step) => step,
         Verdict::Young => return Purged::Young,
         Verdict::Kept(why) => return Purged::Kept(why),

@@ -280,6 +280,7 @@ impl<'a> Work<'a> {
     /// Validates against the cluster and the namespace. The inner error holds what to write into the status.
     async fn target(&self) -> Result<Result<Target, Vec<Finding>>, Error> {
         let name = &self.object.spec.cluster_name;
+        self.context.forget_gone(name);
         let Some((pool, cluster)) = self.context.pools.get(name) else {
             let message = format!(
                 "GlusterCluster {name} does not exist, or its own conditions say why it can't be used"

@@ -39,10 +39,10 @@ pub fn with_ping_timeout(text: &str, seconds: u32) -> Option<String> {
                 .take_while(|c| *c == ' ' || *c == '\t')
                 .collect();
             let end = if line.ends_with('\n') { "\n" } else { "" };
-            new.push_str(&format!("{indent}{option}{end}"));
+            new.extend([indent.as_str(), option.as_str(), end]);
         } else {
             if !there && is(line, "end-volume") {
-                new.push_str(&format!("    {option}\n"));
+                new.extend(["    ", option.as_str(), "\n"]);
             }
             new.push_str(line);
         }

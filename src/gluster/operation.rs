@@ -208,11 +208,10 @@ impl Gluster {
             Self::Uuid => Family::SystemUuid,
             Self::Probe(_) => Family::PeerProbe,
             Self::Detach(_) => Family::PeerDetach,
-            Self::PoolReset(_) => Family::VolumeReset,
             Self::MaxOpVersion => Family::VolumeGet,
             Self::PoolSet(..) | Self::Set(..) => Family::VolumeSet,
             Self::Create { .. } => Family::VolumeCreate,
-            Self::Reset(..) => Family::VolumeReset,
+            Self::Reset(..) | Self::PoolReset(_) => Family::VolumeReset,
             Self::Start(_) | Self::StartBricks(_) => Family::VolumeStart,
             Self::Stop(_) => Family::VolumeStop,
             Self::Delete(_) => Family::VolumeDelete,
@@ -450,7 +449,7 @@ pub enum Operation {
         /// Whether there is a manifest beside it.
         manifest: bool,
     },
-    /// glusterd's configuration, when it changed, and when glusterd started ([`super::output::glusterd_vol`]).
+    /// glusterd's configuration, when it changed, and when glusterd started ([`super::glusterd_vol::read`]).
     ReadGlusterdVol,
     /// Replaces glusterd's configuration; owner and mode stay. A restart of glusterd makes it take effect, which is not done here.
     WriteGlusterdVol {

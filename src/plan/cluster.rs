@@ -414,7 +414,7 @@ fn peer_problem(name: &HostName, peer: &Peer) -> Option<(Reason, String)> {
         return Some((
             Reason::PeerRejected,
             format!(
-                "{name} rejects {other} (state Peer Rejected), since what the two know of a volume differs: where all other hosts agree, stop glusterd on {other}, remove everything in /var/lib/glusterd but glusterd.info, start it, and `gluster peer probe {other}` from {name}; bricks are not touched by that"
+                "{name} rejects {other} (state Peer Rejected), since what the two know of a volume differs: on the one of them that alone differs from all other hosts, stop glusterd, `mv /var/lib/glusterd/vols /var/lib/glusterd/vols.rejected && mkdir /var/lib/glusterd/vols`, and start it: it fetches the volumes from the others, and bricks keep their data. A brick there without a port in `gluster volume status` has to be ended, and is started again by the operator"
             ),
         ));
     }

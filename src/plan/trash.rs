@@ -88,8 +88,8 @@ fn is_full(pool: &PoolView, trash: &DeviceTrash, policy: TrashPolicy) -> bool {
     }
 }
 
-/// What may be old enough, by the host's own clock. Of entries that go for the sake of free space the oldest alone: the next look
-/// tells whether that was enough.
+/// What may be old enough, by the host's own clock; behind it, where the device is nearly full, what may go before its time, the
+/// oldest first.
 pub fn candidates(want: &ValidCluster, pool: &PoolView, trash: &DeviceTrash) -> Vec<Candidate> {
     let Some(retention) = want.trash.retention else {
         return Vec::new();
@@ -112,27 +112,27 @@ pub fn candidates(want: &ValidCluster, pool: &PoolView, trash: &DeviceTrash) -> 
     let old = |item: &TrashItem, age: u64| {
         item.purging || age_of(listing.clock, item.changed) >= Some(age)
     };
-    let mut found: Vec<Candidate> = listing
-        .items
-        .iter()
-        .filter(|item| old(item, retention))
+    let (expired, mut rest): (Vec<&TrashItem>, Vec<&TrashItem>) =
+        listing.items.iter().partition(|item| old(item, retention));
+    let mut found: Vec<Candidate> = expired
+        .into_iter()
         .map(|item| make(item, retention))
         .collect();
-    if found.is_empty() && is_full(pool, trash, want.trash) {
+    if is_full(pool, trash, want.trash) {
         let age = retention.min(GRACE);
-        let mut rest: Vec<&TrashItem> =
-            listing.items.iter().filter(|item| old(item, age)).collect();
+        rest.retain(|item| old(item, age));
         rest.sort_by_key(|item| (item.changed, &item.name));
         found.extend(rest.into_iter().map(|item| make(item, age)));
     }
     found
 }
 
-/// True when all of these were made candidates for the sake of free space.
-pub fn for_space(want: &ValidCluster, candidates: &[Candidate]) -> bool {
+/// True for what goes before its time, for the sake of free space: at most one such is destroyed at a look, and only where nothing
+/// else was, since the next look tells whether that was enough.
+pub fn is_early(want: &ValidCluster, candidate: &Candidate) -> bool {
     want.trash
         .retention
-        .is_some_and(|retention| candidates.iter().all(|one| one.age < retention))
+        .is_some_and(|retention| candidate.age < retention)
 }
 
 /// `None`: it lies in the future.

@@ -17,7 +17,7 @@ use crate::gluster::model::{GlusterdVol, Peer, PoolView, SilentKind};
 use crate::gluster::names::{HostName, OptionKey, Uuid};
 
 use super::Plan;
-use super::cluster::{RETRY, coordinator};
+use super::cluster::coordinator;
 use super::step::Step;
 use super::validate::{OpVersionWish, ValidCluster};
 
@@ -69,9 +69,6 @@ pub fn plan(want: &ValidCluster, pool: &PoolView, upkeep: &Upkeep<'_>) -> Care {
     dropped_options(want, pool, upkeep, &mut care.plan);
     op_version(want, pool, upkeep, &mut care.plan);
     ping_timeout(want, pool, upkeep, &mut care.plan);
-    if !care.plan.findings.is_empty() {
-        care.plan.recheck = Some(RETRY);
-    }
     care
 }
 
@@ -165,7 +162,7 @@ fn peers(want: &ValidCluster, pool: &PoolView, upkeep: &Upkeep<'_>, care: &mut C
             no(
                 Reason::NodeInUse,
                 format!(
-                    "{} left spec.nodes and stays a peer: {why}. It is detached when nothing keeps it any more; or list it again",
+                    "{} left spec.nodes and stays a peer: {why}. It is detached when nothing keeps it any more, or can be listed again",
                     former.name
                 ),
             )
@@ -188,7 +185,7 @@ fn peers(want: &ValidCluster, pool: &PoolView, upkeep: &Upkeep<'_>, care: &mut C
             let count = bricks.len();
             let some = bricks.into_iter().take(10).collect::<Vec<_>>().join(", ");
             care.plan.findings.push(stays(format!(
-                "{count} bricks lie there, or may: {some}; delete these volumes first, or move the bricks away"
+                "{count} bricks lie there, or may: {some}; list it again, and delete these volumes while it is listed"
             )));
             continue;
         }

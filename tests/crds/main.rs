@@ -265,6 +265,7 @@ async fn defaults_are_filled_in(server: &Server) {
             "access": {"ssh": {"user": "root", "port": 22, "sudo": false, "secretRef": {"name": "gluster-ssh"}}},
             "nodes": [{"name": "node1", "devices": [{"path": "/srv/b"}]}],
             "tenancy": {"namespaces": {"from": "Same"}, "options": ["performance.*"], "bricks": "Deny"},
+            "opVersion": {"policy": "Keep"},
             "trash": {"retention": "24h", "minFreePercent": 10},
         })
     );

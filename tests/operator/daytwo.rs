@@ -369,22 +369,19 @@ fn trash(world: &World) {
     let manifest: Value = serde_json::from_str(&manifests[0]).unwrap();
     say(&format!("       {}", text(&manifest["restore"])));
 
-    // by hand, with nothing but the manifest
+    // by hand, with nothing but the manifest, as docs/deletion-and-trash.md says it
+    for moved in manifest["trash"].as_array().unwrap() {
+        let (from, to) = (text(&moved["from"]), text(&moved["to"]));
+        world
+            .hosts
+            .run(text(&moved["host"]), &["mv", "-T", from, to]);
+    }
     let bricks: Vec<&str> = manifest["bricks"]
         .as_array()
         .unwrap()
         .iter()
         .map(text)
         .collect();
-    for brick in &bricks {
-        let (host, path) = brick.split_once(':').unwrap();
-        let parent = path.rsplit_once('/').unwrap().0;
-        let name = parent.rsplit_once('/').unwrap().1;
-        world.hosts.run(
-            host,
-            &["mv", "-T", &format!("{DEVICE}/.trash/{name}"), parent],
-        );
-    }
     let (name, copies) = (text(&manifest["volume"]), manifest["replica"].to_string());
     let mut create = vec!["volume", "create", name, "replica", &copies];
     create.extend(&bricks);
@@ -399,6 +396,10 @@ fn trash(world: &World) {
     let mount = Mount::of(world, "shop_gone");
     assert_eq!(mount.sh("sha256sum a/b/data"), sum, "the data is back");
     drop(mount);
+    for moved in manifest["trash"].as_array().unwrap() {
+        let file = format!("{}.json", text(&moved["from"]));
+        world.hosts.run(text(&moved["host"]), &["rm", &file]);
+    }
     // and an object of that name gets it back, quota and all
     world.ready_volume("gone", &json!({"capacity": "64Mi"}));
     assert_eq!(limit(world, "shop_gone"), "64.0MB");

@@ -240,6 +240,22 @@ fn cluster_fields(world: &World) -> Vec<(&'static str, Field)> {
             })
         }),
         ("spec.takeOver", field("/takeOver")),
+        ("spec.trash.retention", {
+            let base = base.clone();
+            Box::new(move |text: &str| {
+                let mut spec = base.clone();
+                spec["trash"] = json!({"retention": text});
+                cluster("hostile", &spec)
+            })
+        }),
+        ("spec.opVersion.policy", {
+            let base = base.clone();
+            Box::new(move |text: &str| {
+                let mut spec = base.clone();
+                spec["opVersion"] = json!({"policy": text});
+                cluster("hostile", &spec)
+            })
+        }),
         (
             "spec.options.key",
             Box::new(move |text: &str| {

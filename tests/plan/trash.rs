@@ -7,7 +7,7 @@ use gluster_operator::gluster::model::{
 use gluster_operator::gluster::names::Bytes;
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::trash::{
-    Candidate, DeviceTrash, Verdict, candidates, for_space, held, judge, strange,
+    Candidate, DeviceTrash, Verdict, candidates, held, is_early, judge, strange,
 };
 use gluster_operator::plan::validate::ValidCluster;
 use serde_json::{Value, json};
@@ -147,13 +147,24 @@ fn a_full_device_loses_its_oldest_trash_first_but_none_of_the_last_hour() {
         let pool = with_free(&want, &world, free);
         let found = candidates(&want, &pool, &device(items.clone()));
         assert_eq!(names(&found), expected, "{trash} {free}");
-        let early = !found.is_empty() && trash["retention"] != "2h";
-        assert_eq!(
-            for_space(&want, &found) && !found.is_empty(),
-            early,
-            "{trash} {free}: one at a time"
+        let early = trash["retention"] != "2h";
+        assert!(
+            found.iter().all(|one| is_early(&want, one) == early),
+            "{trash} {free}"
         );
     }
+    // what is old comes first, and does not stand in the way of the rest when it has to stay
+    let (some, world_of_some) = want(json!({"retention": "8000s"}));
+    let pool = with_free(&some, &world_of_some, 9);
+    let found = candidates(&some, &pool, &device(items.clone()));
+    assert_eq!(names(&found), [b, a]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|one| is_early(&some, one))
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
     // an unmounted device shows the free space of another file system
     let (want, world) = want(json!({}));
     let mut pool = with_free(&want, &world, 1);

@@ -398,6 +398,64 @@ fn shards_of_a_volume_with_data_are_left_alone() {
     }
 }
 
+/// A volume was retained, its object made again, and the deletion of that one cut off between the volume and its bricks: they lie in
+/// directories that are named after the object of before.
+#[test]
+fn bricks_that_an_older_object_named_are_found_by_their_mark() {
+    let cluster = cluster(3, json!({}));
+    let want = want(
+        &cluster,
+        json!({"layout": {"replicate": {"copies": 3}}, "deletionPolicy": "Delete"}),
+        &[],
+    );
+    let brick = |node: usize, id: &str| format!("n{node}:/b/shop_data-{id}/brick").parse().unwrap();
+    let facts = |owner: &OwnerMark| BrickFacts::Present {
+        owner: Some(owner.clone()),
+        foreign_mark: false,
+        volume_id: Some("id-0".into()),
+        empty: false,
+    };
+    let old = want
+        .mark
+        .as_str()
+        .replace(super::world::VOLUME_UID, super::world::UID);
+    let old: OwnerMark = old.parse().unwrap();
+    let mut world = World::settled(&cluster);
+    for node in 1..=3 {
+        world
+            .bricks
+            .insert(brick(node, "0badcafe"), facts(&want.mark));
+        // what the object of before retained, and nobody took back
+        world.bricks.insert(brick(node, "00000001"), facts(&old));
+    }
+    let going = |world: &World| {
+        world.with(&want, &cluster, |situation| {
+            deletion::plan(&want, situation, &[])
+        })
+    };
+    let Deletion::Going(found) = going(&world) else {
+        panic!("bricks are left");
+    };
+    let [Step::TrashBricks { places, name }] = &found.steps[..] else {
+        panic!("{:?}", found.steps);
+    };
+    assert_eq!((places.len(), name.as_str()), (3, "shop_data-0badcafe"));
+    world.take(&found.steps[0]).unwrap();
+    assert_eq!(going(&world), Deletion::Done);
+    assert_eq!(world.bricks.len(), 3, "those of the object of before stay");
+    // a device that could not be searched: unknown is not absent
+    world.hosts.get_mut(&host("n2")).unwrap().silent = Some(false);
+    let Deletion::Going(found) = going(&world) else {
+        panic!("n2 is silent");
+    };
+    assert!(found.steps.is_empty());
+    let text = &found.findings.last().unwrap().message;
+    assert!(
+        text.contains("n2") && text.contains("set spec.deletionPolicy to Retain"),
+        "{text}"
+    );
+}
+
 pub fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
     let cluster = cluster(nodes, json!({}));
     let first = want(&cluster, spec.clone(), &[]);

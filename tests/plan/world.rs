@@ -422,8 +422,11 @@ impl World {
             Step::ResetPoolOption(key) => {
                 self.options.remove(key.as_str());
             }
-            Step::RaiseOpVersion(_) | Step::WritePingTimeout { .. } | Step::PurgeTrash { .. } => {}
-            Step::StartBricks(_) | Step::WriteManifest { .. } => {}
+            Step::RaiseOpVersion(_)
+            | Step::WritePingTimeout { .. }
+            | Step::PurgeTrash { .. }
+            | Step::StartBricks(_)
+            | Step::WriteManifest { .. } => {}
             Step::StopVolume(_) => self.volume()?.status = VolumeStatus::Stopped,
             Step::DeleteVolume(_) => {
                 if self.volume()?.status == VolumeStatus::Started {
