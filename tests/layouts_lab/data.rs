@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::world::{Layout, World};
 
 /// How many small files are written: with so many every one of four sets has some.
-pub const SMALL: usize = 60;
+const SMALL: usize = 40;
 /// Bytes of each: more than a fragment of a dispersed file, less than a shard.
 const SMALL_BYTES: u64 = 10_000;
-/// The large file: 10 shards.
-const LARGE_MIB: usize = 40;
+/// Blocks of 4 MiB of the large file, with little written in each. Where one lies is chance: with so many each of four sets has
+/// some, but for one time in 200000.
+const BLOCKS: usize = 48;
 
 /// What the bricks of one set hold of a file that lies on it.
 #[derive(Clone, Copy, Default)]
@@ -26,11 +27,16 @@ pub struct Where {
 
 pub fn write(world: &World<'_>, layout: &Layout) {
     let at = world.mount(layout.name);
+    let blocks = if layout.set.shards { BLOCKS } else { 1 };
+    let sparse = format!(
+        "open(F, q(>), q(large)) or die; for $n (0..{}) {{ seek(F, $n << 22, 0); print F qq(block $n) x 1000 }} close(F) or die",
+        blocks - 1
+    );
     world.lab.shell(
         "client1",
         &format!(
             "cd {at} && for i in $(seq {SMALL}); do head -c {SMALL_BYTES} /dev/urandom > small-$i || exit 1; done; \
-             dd if=/dev/urandom of=large bs=1M count={LARGE_MIB} conv=fsync 2>/dev/null && sync && md5sum small-* large > /root/{}.md5",
+             perl -e '{sparse}' && sync large && md5sum small-* large > /root/{}.md5",
             layout.name
         ),
     );
@@ -137,7 +143,7 @@ pub fn lies_where_it_should(world: &World<'_>, layout: &Layout) {
         );
         all += first.len();
     }
-    let expected = if shards { LARGE_MIB / 4 - 1 } else { 0 };
+    let expected = if shards { BLOCKS - 1 } else { 0 };
     assert_eq!(all, expected, "{name}: the first block is the file itself");
     println!("{name}: small files on sets {on:?}, {all} further blocks of the large file");
 }
