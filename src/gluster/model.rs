@@ -112,7 +112,8 @@ pub struct VolumeBrick {
     pub host: String,
     /// The directory.
     pub path: String,
-    /// Whether its process runs; only its own host knows, so `None` in the view of any other host.
+    /// Whether its process runs; only its own host knows, so `None` in the view of any other host, and of its own while the
+    /// brick is starting or stopping.
     pub online: Option<bool>,
     /// True for an arbiter.
     pub arbiter: bool,

@@ -1038,7 +1038,7 @@ pub fn health(
         .filter(|(_, state)| *state != Some(true))
         .map(|(brick, state)| {
             if state.is_none() {
-                format!("{brick} (its host does not answer)")
+                format!("{brick} (its host does not answer, or it is just starting)")
             } else {
                 brick.to_string()
             }
