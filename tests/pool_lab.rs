@@ -32,12 +32,12 @@ use tokio::sync::watch;
 use gluster_lab::{GlusterLab, said};
 
 const DEVICE: &str = "/srv/bricks/d1";
-const NODES: [&str; 4] = ["node1", "node2", "node3", "node4"];
+const NODES: [&str; 3] = ["node1", "node2", "node3"];
 const UID: &str = "0000000b-0000-0000-0000-00000000000b";
 
 #[test]
 fn pool_and_trash_of_a_lab() {
-    let Some(lab) = GlusterLab::up_or_skip(4, 1) else {
+    let Some(lab) = GlusterLab::up_or_skip(3, 1) else {
         return;
     };
     let shared = lab.dir().join("shared");
@@ -277,7 +277,7 @@ async fn inside() {
     println!("trash {:?}", start.elapsed());
 }
 
-/// Four hosts whose op-version is that of an older GlusterFS become a pool, which is raised to the highest.
+/// Hosts whose op-version is that of an older GlusterFS become a pool, which is raised to the highest.
 async fn op_version(lab: &Inside) {
     for node in NODES {
         lab.by_hand("lab:service", &format!("{node} glusterd stop"))
@@ -383,7 +383,7 @@ async fn ping_timeout(lab: &Inside) {
         .await;
     let (want, pool) = lab.cluster(&NODES, &json!({"glusterdPingTimeout": 12}));
     let (view, wanted) = care(&want, &pool, &[], &[], None).await;
-    assert_eq!(wanted.plan.steps.len(), 4, "{:?}", described(&wanted));
+    assert_eq!(wanted.plan.steps.len(), 3, "{:?}", described(&wanted));
     take(&want, &pool, &view, &wanted).await;
     let after = lab
         .sh("node1", &format!("stat -c '%a %U %G' {file}; cat {file}"))
@@ -404,7 +404,7 @@ async fn ping_timeout(lab: &Inside) {
     };
     assert!(written.plan.steps.is_empty() && finding.reason == Reason::RestartNeeded);
     assert!(
-        finding.message.contains("node1, node2, node3, node4"),
+        finding.message.contains("node1, node2, node3"),
         "{}",
         finding.message
     );
@@ -420,12 +420,12 @@ async fn ping_timeout(lab: &Inside) {
     );
 }
 
-/// node4 leaves the spec: kept while a brick lies there, by any name; then detached, released, and taken back.
+/// node3 leaves the spec: kept while a brick lies there, by any name; then detached, released, and taken back.
 async fn nodes(lab: &Inside) {
-    let (four, pool4) = lab.cluster(&NODES, &json!({}));
-    let view = settle(&four, &pool4).await;
+    let (three, whole_pool) = lab.cluster(&NODES, &json!({}));
+    let view = settle(&three, &whole_pool).await;
     // gluster gets to know it by its address, too: one peer, since its uuid is one
-    let by_address = lab.address("node4");
+    let by_address = lab.address("node3");
     lab.sh(
         "node1",
         &format!("gluster --mode=script peer probe {by_address}"),
@@ -433,13 +433,13 @@ async fn nodes(lab: &Inside) {
     .await;
     let view = {
         drop(view);
-        settle(&four, &pool4).await
+        settle(&three, &whole_pool).await
     };
     let former = Former {
-        name: "node4".parse().unwrap(),
+        name: "node3".parse().unwrap(),
         address: by_address.parse().unwrap(),
         uuid: view
-            .facts(&"node4".parse().unwrap())
+            .facts(&"node3".parse().unwrap())
             .unwrap()
             .state
             .uuid
@@ -448,18 +448,18 @@ async fn nodes(lab: &Inside) {
     };
     assert!(
         view.answered()
-            .all(|(_, facts)| facts.state.peers.len() == 3),
+            .all(|(_, facts)| facts.state.peers.len() == 2),
         "an IP and a name of one host are one peer"
     );
-    let (three, pool) = lab.cluster(&NODES[..3], &json!({}));
-    let visit = lab.pool(&["node4"], "visit");
+    let (two, pool) = lab.cluster(&NODES[..2], &json!({}));
+    let visit = lab.pool(&["node3"], "visit");
     lab.sh(
         "node1",
         &format!("gluster --mode=script volume create keeps node1:{DEVICE}/keeps {by_address}:{DEVICE}/keeps"),
     )
     .await;
     let one = std::slice::from_ref(&former);
-    let (_, held) = care(&three, &pool, one, &[], Some(&visit)).await;
+    let (_, held) = care(&two, &pool, one, &[], Some(&visit)).await;
     assert!(held.plan.steps.is_empty());
     assert_eq!(held.plan.findings[0].reason, Reason::NodeInUse);
     assert!(
@@ -472,48 +472,48 @@ async fn nodes(lab: &Inside) {
     // gluster itself refuses, too, since nothing is forced
     let coordinator = "node1".parse().unwrap();
     let detach = Step::DetachPeer {
-        host: "node4".parse().unwrap(),
+        host: "node3".parse().unwrap(),
     };
     let refused = pool.execute(&detach, &coordinator).await.unwrap_err();
     assert_eq!(refused.detail, "has-bricks", "{refused}");
     lab.sh("node1", "gluster --mode=script volume delete keeps")
         .await;
     // never listed: reported, and left alone
-    let (_, stranger) = care(&three, &pool, &[], &[], None).await;
+    let (_, stranger) = care(&two, &pool, &[], &[], None).await;
     assert!(
         stranger.plan.steps.is_empty() && stranger.strangers.len() == 1,
         "{stranger:?}"
     );
     // another host down: nobody is detached
     lab.by_hand("lab:service", "node2 glusterd stop").await;
-    let (_, held) = care(&three, &pool, one, &[], Some(&visit)).await;
+    let (_, held) = care(&two, &pool, one, &[], Some(&visit)).await;
     assert!(
         held.plan.steps.is_empty() && held.plan.findings[0].message.contains("node2"),
         "{held:?}"
     );
     lab.by_hand("lab:service", "node2 glusterd start").await;
-    settle(&three, &pool).await;
+    settle(&two, &pool).await;
 
-    let (view, wanted) = care(&three, &pool, one, &[], Some(&visit)).await;
+    let (view, wanted) = care(&two, &pool, one, &[], Some(&visit)).await;
     assert_eq!(wanted.plan.steps.len(), 1, "{wanted:?}");
-    take(&three, &pool, &view, &wanted).await;
-    let view = settle(&three, &pool).await;
+    take(&two, &pool, &view, &wanted).await;
+    let view = settle(&two, &pool).await;
     assert!(
         view.answered()
-            .all(|(_, facts)| facts.state.peers.len() == 2)
+            .all(|(_, facts)| facts.state.peers.len() == 1)
     );
-    let (_, done) = care(&three, &pool, one, &[], Some(&visit)).await;
+    let (_, done) = care(&two, &pool, one, &[], Some(&visit)).await;
     assert_eq!(done.detached, std::slice::from_ref(&former));
     let release = Step::ReleaseHost {
         host: former.name.clone(),
     };
     visit.execute(&release, &former.name).await.unwrap();
-    assert_eq!(lab.sh("node4", "ls /var/lib/gluster-operator").await, "");
+    assert_eq!(lab.sh("node3", "ls /var/lib/gluster-operator").await, "");
     // and back
-    let view = settle(&four, &pool4).await;
+    let view = settle(&three, &whole_pool).await;
     assert!(
         view.answered()
-            .all(|(_, facts)| facts.state.peers.len() == 3 && facts.owner.is_some())
+            .all(|(_, facts)| facts.state.peers.len() == 2 && facts.owner.is_some())
     );
 }
 
