@@ -254,8 +254,7 @@ impl Act {
                 Seen::Nothing
             }
             Self::Look(hosts) => {
-                let look =
-                    |host: &&'static str| format!("{host}: {}", Self::Do(host, looking()).on(pool));
+                let look = |host: &&'static str| of_host(host, &Self::Do(host, looking()).on(pool));
                 Seen::Read(hosts.iter().map(look).collect::<Vec<_>>().join("\n"))
             }
         }

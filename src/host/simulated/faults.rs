@@ -1,11 +1,21 @@
 //! What happens to machines, and what then happens by itself.
 
-use super::world::{Daemon, Machine, Volume, World};
+use super::world::{Daemon, Machine, Peer, Volume, World};
 use super::{Fault, Quirk};
 
 impl World {
     /// What happens by itself: quorum is lost and regained, commands that hung go on.
     pub(super) fn settle(&mut self) {
+        let mut volumes = self
+            .machines
+            .values()
+            .flat_map(|machine| machine.volumes.values());
+        if self.pending.is_empty() && !volumes.any(Volume::server_quorum) {
+            let mut killed = self.machines.values().flat_map(|machine| &machine.killed);
+            if killed.next().is_none() {
+                return;
+            }
+        }
         let names: Vec<String> = self.machines.keys().cloned().collect();
         for name in &names {
             let quorate = self.quorate(name);
@@ -95,7 +105,10 @@ impl World {
                 self.start_glusterd(host);
             }
             Fault::Cut => machine.cut = machine.cut.or(Some(now)),
-            Fault::Restore => machine.cut = None,
+            Fault::Restore => {
+                machine.cut = None;
+                self.meet(host);
+            }
             Fault::StopGlusterd => machine.daemon = Daemon::Stopped,
             Fault::StartGlusterd => self.start_glusterd(host),
             Fault::HangGlusterd => {
@@ -107,6 +120,7 @@ impl World {
                 if machine.daemon == Daemon::Hung {
                     machine.daemon = Daemon::Running;
                 }
+                self.meet(host);
             }
         }
         self.settle();
@@ -134,10 +148,40 @@ impl World {
         {
             machine.volumes.extend(ghosts);
         }
+        self.meet(host);
         self.import(host);
         if let Some(machine) = self.machines.get_mut(host) {
             for name in machine.volumes.keys().cloned().collect::<Vec<_>>() {
                 machine.start_bricks(&name);
+            }
+        }
+    }
+
+    /// Hosts that are connected again tell each other of peers that joined meanwhile.
+    fn meet(&mut self, host: &str) {
+        let Some(me) = self.machines.get(host).cloned() else {
+            return;
+        };
+        let others: Vec<Machine> = self
+            .machines
+            .values()
+            .filter(|other| other.answers() && other.peers.iter().any(|peer| peer.uuid == me.uuid))
+            .cloned()
+            .collect();
+        for other in others {
+            let itself = Peer {
+                uuid: other.uuid.clone(),
+                hostname: other.name.clone(),
+                aliases: Vec::new(),
+            };
+            let told = other.peers.into_iter().chain([itself]);
+            if let Some(machine) = self.machines.get_mut(host) {
+                for peer in told {
+                    let known = machine.peers.iter().any(|known| known.uuid == peer.uuid);
+                    if peer.uuid != me.uuid && !known {
+                        machine.peers.push(peer);
+                    }
+                }
             }
         }
     }
