@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use gluster_operator::api::condition::{ConditionType, Finding};
 use gluster_operator::gluster::model::{SilentKind, VolumeStatus};
 use gluster_operator::gluster::names::{HostName, HostPath};
@@ -396,13 +397,6 @@ async fn storm(scene: &Scene, want: &ValidVolume, dice: &mut Dice, going: bool) 
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap()
-}
-
 /// Somebody else's volume and directory, with data.
 fn strangers(scene: &Scene) {
     scene.by_hand(0, &format!("volume create theirs n1:{DEVICE}/theirs"));
@@ -425,67 +419,63 @@ fn is_as_declared(plan: &Plan, seed: u64) {
     }
 }
 
-#[test]
-fn whatever_breaks_down_it_ends_as_declared() {
-    let runtime = runtime();
-    let start = Instant::now();
-    let cases = 60;
+/// Plays a case for each seed, or for that of `SIM_SEED` alone. Many at a time: the pool code sleeps before it tries again
+/// what met somebody else's transaction.
+fn play<F: Future<Output = ()>>(cases: u64, case: impl Fn(u64) -> F) {
     let only: Option<u64> = std::env::var("SIM_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(0..cases, |seed| seed..seed + 1) {
+    let seeds = only.map_or(0..cases, |seed| seed..seed + 1);
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let all = futures::stream::iter(seeds).map(case).buffer_unordered(200);
+    let played = runtime.block_on(all.count());
+    assert!(played > 0);
+    println!("{played} cases in {:?}", start.elapsed());
+}
+
+#[test]
+fn whatever_breaks_down_it_ends_as_declared() {
+    play(1500, |seed| async move {
         let mut dice = Dice(seed);
         let scene = Scene::new(seed, 4 + dice.below(3));
         strangers(&scene);
         let first = spec(&mut dice);
         let want = scene.want(first.clone(), &[]);
         let foreign = scene.foreign();
-        runtime.block_on(async {
-            storm(&scene, &want, &mut dice, false).await;
-            scene.mend();
-            let began = Instant::now();
-            let (end, _, _) = scene.converge(&want, false).await;
-            if only.is_some() {
-                println!("{:?} {:?}", began.elapsed(), scene.pool);
-            }
-            is_as_declared(&end, seed);
-            scene.pool.write("shop_data", 1 << 20);
-            let data = scene.data();
-            assert!(!data.is_empty(), "seed {seed}");
-            // edited, with data in it
-            let mut next = first.clone();
-            next["options"] = json!({"performance.cache-size": "32MB"});
-            if first.get("capacity").is_some() && dice.below(2) == 0 {
-                next["capacity"] = json!("9Gi");
-            }
-            let owned: Vec<String> = want
-                .options
-                .keys()
-                .chain(want.profile.keys())
-                .map(ToString::to_string)
-                .collect();
-            let want = scene.want(next, &owned);
-            storm(&scene, &want, &mut dice, false).await;
-            scene.mend();
-            let (end, _, _) = scene.converge(&want, false).await;
-            is_as_declared(&end, seed);
-            let (again, _, steps) = scene.converge(&want, false).await;
-            assert_eq!(steps, 0, "seed {seed}: {:?}", again.steps);
-            assert_eq!(scene.data(), data, "seed {seed}: data is not where it was");
-            assert_eq!(
-                scene.foreign(),
-                foreign,
-                "seed {seed}: something foreign was touched"
-            );
-        });
-    }
-    println!("{cases} cases in {:?}", start.elapsed());
+        storm(&scene, &want, &mut dice, false).await;
+        scene.mend();
+        let (end, _, _) = scene.converge(&want, false).await;
+        is_as_declared(&end, seed);
+        scene.pool.write("shop_data", 1 << 20);
+        let data = scene.data();
+        assert!(!data.is_empty(), "seed {seed}");
+        // edited, with data in it
+        let mut next = first.clone();
+        next["options"] = json!({"performance.cache-size": "32MB"});
+        if first.get("capacity").is_some() && dice.below(2) == 0 {
+            next["capacity"] = json!("9Gi");
+        }
+        let before = want.options.keys().chain(want.profile.keys());
+        let owned: Vec<String> = before.map(ToString::to_string).collect();
+        let want = scene.want(next, &owned);
+        storm(&scene, &want, &mut dice, false).await;
+        scene.mend();
+        let (end, _, _) = scene.converge(&want, false).await;
+        is_as_declared(&end, seed);
+        let (again, _, steps) = scene.converge(&want, false).await;
+        assert_eq!(steps, 0, "seed {seed}: {:?}", again.steps);
+        assert_eq!(scene.data(), data, "seed {seed}: data is not where it was");
+        assert_eq!(scene.foreign(), foreign, "seed {seed}: not ours");
+    });
 }
 
 #[test]
 fn deletion_ends_in_the_trash_and_nowhere_else() {
-    let runtime = runtime();
-    for seed in 0..500 {
+    play(500, |seed| async move {
         let mut dice = Dice(seed);
         let scene = Scene::new(seed, 4 + dice.below(3));
         strangers(&scene);
@@ -493,37 +483,29 @@ fn deletion_ends_in_the_trash_and_nowhere_else() {
         spec["deletionPolicy"] = json!("Delete");
         let want = scene.want(spec, &[]);
         let foreign = scene.foreign();
-        runtime.block_on(async {
-            let (end, _, _) = scene.converge(&want, false).await;
-            is_as_declared(&end, seed);
-            scene.pool.write("shop_data", 1 << 20);
-            let data = scene.data();
-            storm(&scene, &want, &mut dice, true).await;
-            scene.mend();
-            let (end, gone, _) = scene.converge(&want, true).await;
-            assert!(gone, "seed {seed}: {:?}", end.findings);
-            assert!(scene.data().is_empty(), "seed {seed}: {:?}", scene.data());
-            // every byte is in the trash of its own host
-            let kept: Vec<String> = scene
-                .names
-                .iter()
-                .flat_map(|name| {
-                    let bricks = scene.pool.bricks(name).into_iter();
-                    bricks
-                        .filter(|(path, full)| *full && path.contains("/.trash/"))
-                        .map(|_| name.to_string())
-                        .collect::<Vec<_>>()
-                })
-                .collect();
-            let were: Vec<String> = data.into_iter().map(|(host, _)| host).collect();
-            assert_eq!(kept, were, "seed {seed}");
-            assert_eq!(
-                scene.foreign(),
-                foreign,
-                "seed {seed}: something foreign was touched"
-            );
-        });
-    }
+        let (end, _, _) = scene.converge(&want, false).await;
+        is_as_declared(&end, seed);
+        scene.pool.write("shop_data", 1 << 20);
+        let data = scene.data();
+        assert!(!data.is_empty(), "seed {seed}");
+        storm(&scene, &want, &mut dice, true).await;
+        scene.mend();
+        let (end, gone, _) = scene.converge(&want, true).await;
+        assert!(gone, "seed {seed}: {:?}", end.findings);
+        assert!(scene.data().is_empty(), "seed {seed}: {:?}", scene.data());
+        // every byte is in the trash of its own host
+        let mut kept = Vec::new();
+        for name in &scene.names {
+            for (path, full) in scene.pool.bricks(name) {
+                if full && path.contains("/.trash/") {
+                    kept.push(name.to_string());
+                }
+            }
+        }
+        let were: Vec<String> = data.into_iter().map(|(host, _)| host).collect();
+        assert_eq!(kept, were, "seed {seed}");
+        assert_eq!(scene.foreign(), foreign, "seed {seed}: not ours");
+    });
 }
 
 #[test]
