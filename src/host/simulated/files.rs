@@ -47,13 +47,15 @@ impl Files {
         let mut files = Self::default();
         files.nodes.insert("/".to_owned(), Node::default());
         files.mounts.insert("/".to_owned(), 1);
-        for path in ["/tmp", "/var/lib", "/etc/glusterfs"] {
+        for path in ["/tmp", "/etc/glusterfs"] {
             files.make_directories(path);
         }
         // of their own on a host of the lab
         for path in ["/run", "/srv", "/var"] {
             files.mount(path);
         }
+        files.make_directories("/var/lib");
+        files.put("/run/glusterd.pid", "4711\n");
         files
     }
 
@@ -135,6 +137,14 @@ impl Files {
 
     pub(super) fn is_mount(&self, path: &str) -> bool {
         self.mounts.contains_key(path)
+    }
+
+    /// What is mounted, as the kernel lists it.
+    pub(super) fn mountinfo(&self) -> String {
+        let line = |(path, id): (&String, &u64)| {
+            format!("{id} 1 8:{id} / {path} rw,relatime - xfs /dev/simulated{id} rw\n")
+        };
+        self.mounts.iter().map(line).collect::<Vec<_>>().concat()
     }
 
     /// Mount point and number of the file system that holds a path.

@@ -8,6 +8,9 @@ use super::answers::{self, CLI_WAITS, Tail, done, no_daemon, text, timed_out};
 use super::world::{Daemon, Pending, World};
 use super::{Quirk, get_state};
 
+/// `volume get all cluster.max-op-version`.
+const MAX_OP_VERSION: &str = "  <cliOp>volGetopts</cliOp>\n  <volGetopts>\n    <count>1</count>\n    <Opt>\n      <Option>cluster.max-op-version</Option>\n      <Value>100000</Value>\n    </Opt>\n  </volGetopts>\n";
+
 impl World {
     /// `gluster` with these words behind it.
     pub(super) fn gluster(&mut self, host: &str, words: &[&str], deadline: Duration) -> Output {
@@ -53,6 +56,7 @@ impl World {
                 }
             }
             ["volume", "info", ..] => self.volume_info(host),
+            ["volume", "get", "all", "cluster.max-op-version"] => done(MAX_OP_VERSION),
             ["peer", "probe", other] => self.probe(host, other),
             ["peer", "detach", other] => self.detach(host, other),
             ["volume", ..] => self.locking(host, &words, waits, deadline),
@@ -119,6 +123,7 @@ impl World {
             ["volume", "status", name, "clients"] => self.status_clients(host, name),
             ["volume", "set", "all", ref pairs @ ..] => self.pool_set(host, pairs),
             ["volume", "set", name, ref pairs @ ..] => self.set(host, name, pairs),
+            ["volume", "reset", "all", key] => self.pool_reset(host, key),
             ["volume", "reset", name, key] => self.reset(host, name, key),
             ["volume", "quota", name, ref rest @ ..] => self.quota(host, name, rest),
             _ => unrecognized(&words),

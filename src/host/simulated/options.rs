@@ -215,6 +215,22 @@ impl World {
         operation("volSet", "Set volume successful")
     }
 
+    /// One that is not set is reset without a complaint.
+    pub(super) fn pool_reset(&mut self, host: &str, key: &str) -> Output {
+        if !POOL.contains(&key) {
+            return refused(
+                Tail::Reset,
+                &format!("Option {key} does not exist\nDid you mean nfs.acl or ...drc?"),
+            );
+        }
+        for member in [self.connected_peers(host), vec![host.to_owned()]].concat() {
+            if let Some(machine) = self.machines.get_mut(&member) {
+                machine.pool_options.remove(key);
+            }
+        }
+        operation("volReset", "reset volume successful")
+    }
+
     pub(super) fn reset(&mut self, host: &str, name: &str, key: &str) -> Output {
         if let Err(refusal) = self.staged(host, name, Tail::Reset) {
             return refusal;

@@ -4,7 +4,7 @@ use crate::gluster::outcome::Output;
 
 use super::Quirk;
 use super::answers::xml;
-use super::world::{Peer, World};
+use super::world::{Peer, Volume, World};
 
 const NOT_CONNECTED: i32 = 107;
 
@@ -114,14 +114,35 @@ impl World {
         if !me.peers.iter().any(|peer| peer.uuid == target.uuid) {
             return xml(-1, 2, &format!("{other} is not part of cluster"), "");
         }
-        let bricks = me.volumes.values().flat_map(|volume| &volume.bricks);
-        if bricks.into_iter().any(|brick| brick.uuid == target.uuid) {
+        let on_target = |volume: &Volume| {
+            let mut bricks = volume.bricks.iter();
+            let all = volume.bricks.len();
+            (
+                bricks
+                    .by_ref()
+                    .filter(|brick| brick.uuid == target.uuid)
+                    .count(),
+                all,
+            )
+        };
+        let partly = |volume: &Volume| {
+            let (there, all) = on_target(volume);
+            there > 0 && there < all
+        };
+        if me.volumes.values().any(partly) {
             let words = format!(
                 "Peer {other} hosts one or more bricks. If the peer is in not recoverable state then use either replace-brick or remove-brick command with force to remove all bricks from the peer and attempt the peer detach again."
             );
             return xml(1, 3, &words, "");
         }
-        if me.peers.len() != self.connected_peers(host).len() {
+        let others = me
+            .peers
+            .iter()
+            .filter(|peer| peer.uuid != target.uuid)
+            .count();
+        let mut connected = self.connected_peers(host);
+        connected.retain(|name| *name != target.name);
+        if connected.len() != others {
             return xml(
                 -1,
                 4,
@@ -129,12 +150,24 @@ impl World {
                 "",
             );
         }
-        for machine in self.machines.values_mut() {
-            machine.peers.retain(|peer| peer.uuid != target.uuid);
+        // a volume that lies there as a whole goes along
+        let gone: Vec<String> = me
+            .volumes
+            .iter()
+            .filter(|(_, volume)| on_target(volume).0 > 0)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for member in [connected, vec![host.to_owned()]].concat() {
+            if let Some(machine) = self.machines.get_mut(&member) {
+                machine.peers.retain(|peer| peer.uuid != target.uuid);
+                machine.volumes.retain(|name, _| !gone.contains(name));
+            }
         }
-        if let Some(machine) = self.machines.get_mut(&target.name) {
+        // one that is down goes on to believe that it belongs to the pool
+        let told = target.answers();
+        if let Some(machine) = self.machines.get_mut(&target.name).filter(|_| told) {
             machine.peers.clear();
-            machine.volumes.clear();
+            machine.volumes.retain(|name, _| gone.contains(name));
         }
         xml(0, 0, "", "  <output>success</output>\n")
     }

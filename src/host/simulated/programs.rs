@@ -5,7 +5,7 @@ use crate::gluster::outcome::Output;
 
 use super::Quirk;
 use super::answers::{silence, text};
-use super::files::{Node, parent};
+use super::files::{Files, Node, parent};
 use super::world::{Machine, World};
 
 impl World {
@@ -50,6 +50,12 @@ impl World {
                 } else {
                     text(1, "", "")
                 }
+            }
+            ["date", "+%s"] => text(0, &format!("{}\n", self.now.as_secs()), ""),
+            // what it removes takes no time here
+            ["timeout", _, rest @ ..] => {
+                let rest = rest.to_vec();
+                self.words(host, &rest, command)
             }
             _ => match self.machines.get_mut(host) {
                 Some(machine) => tool(machine, words, command),
@@ -109,6 +115,7 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             Some(_) => text(32, "", ""),
             None => text(1, "", ""),
         },
+        ["cat", "/proc/self/mountinfo"] => text(0, &files.mountinfo(), ""),
         ["cat", path] => match files.get(path).map(|node| node.content.clone()) {
             Some(Some(content)) => text(0, &content, ""),
             Some(None) => text(1, "", &format!("cat: {path}: Is a directory\n")),
@@ -161,6 +168,9 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             }
             None => gone("setfattr", "", path),
         },
+        ["find", path, options @ ..] if options.contains(&"-mindepth") => {
+            list(files, path, options)
+        }
         ["find", path, ..] => match files.get(path).map(|node| node.content.is_none()) {
             Some(true) => {
                 let first = files
@@ -191,7 +201,20 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             text(0, &content, "")
         }
         ["sync", _] => silence(),
-        ["rm", "-f", path] => {
+        ["chmod" | "chown", _, path] if files.get(path).is_some() => silence(),
+        // of what never changes here: when the machine booted
+        ["stat", "-L", "-c", "%.Z" | "%.Y", path] => match files.get(path) {
+            Some(_) => text(0, "0.000000000\n", ""),
+            None => gone("stat", "cannot statx", &format!("'{path}'")),
+        },
+        ["rm", "-f", path]
+        | [
+            "rm",
+            "-rf",
+            "--one-file-system",
+            "--preserve-root=all",
+            path,
+        ] => {
             files.remove(path);
             silence()
         }
@@ -228,6 +251,36 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
         }
         _ => missing(words),
     }
+}
+
+/// `find DIRECTORY -mindepth 1 -maxdepth 1 [-name START*] -printf FORMAT`, each entry ended by a NUL.
+fn list(files: &Files, path: &str, options: &[&str]) -> Output {
+    let after = |word: &str| {
+        let at = options.iter().position(|option| *option == word)?;
+        options.get(at + 1).copied()
+    };
+    if files.get(path).is_none() {
+        return gone("find", "", &format!("'{path}'"));
+    }
+    // the only pattern in use is a name and question marks
+    let pattern = after("-name");
+    let fits = |name: &str| {
+        pattern.is_none_or(|pattern| {
+            let start = pattern.trim_end_matches('?');
+            name.len() == pattern.len() && name.starts_with(start)
+        })
+    };
+    let with_time = after("-printf").is_some_and(|format| format.contains("%C@"));
+    let mut entries = String::new();
+    for child in files.children(path) {
+        let name = child.rsplit('/').next().unwrap_or(child);
+        let kind = if files.is_directory(child) { 'd' } else { 'f' };
+        let time = if with_time { " 0.0000000000" } else { "" };
+        if fits(name) {
+            entries += &[kind.to_string().as_str(), time, " ", name, "\0"].concat();
+        }
+    }
+    text(0, &entries, "")
 }
 
 /// `getfattr -d -m PATTERN -e hex`: the patterns in use are of fixed beginnings.
