@@ -6,6 +6,7 @@
 mod local;
 mod quote;
 mod run;
+pub mod simulated;
 mod ssh;
 
 use async_trait::async_trait;

@@ -1,0 +1,143 @@
+//! The simulated pool against a real one: the same operations on both have the same outcomes, and leave the same volumes.
+//!
+//! Needs what the lab needs ([`GlusterLab::missing`]). First come operations that meet every quirk, then random ones from a
+//! seed (`SIM_SEED`; it is printed), then faults. What the real pool said is kept, and played once more against simulated
+//! pools of which each lacks one quirk: each of them must be found out.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // it is all tests
+
+#[path = "simulated_lab/acts.rs"]
+mod acts;
+#[path = "simulated_lab/directed.rs"]
+mod directed;
+#[path = "support/gluster_lab.rs"]
+mod gluster_lab;
+#[path = "simulated_lab/random.rs"]
+mod random;
+#[path = "simulated_lab/real.rs"]
+mod real;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use gluster_operator::gluster::outcome::Class;
+use gluster_operator::host::simulated::{Quirk, SimulatedPool};
+
+use acts::{Act, HOSTS, Seen};
+use gluster_lab::GlusterLab;
+use real::Real;
+
+/// At least so many operations, and this part of them refused.
+const LEAST: usize = 300;
+const LEAST_FAILED: f64 = 0.3;
+
+fn simulated(seed: u64, address: impl Fn(&str) -> String) -> SimulatedPool {
+    let hosts = HOSTS.map(|host| host.parse().unwrap());
+    let pool = SimulatedPool::new(seed, &hosts, &acts::DEVICE.parse().unwrap());
+    for host in &hosts {
+        pool.set_address(host, &address(host.as_str()));
+    }
+    pool
+}
+
+#[test]
+fn the_simulated_pool_answers_as_the_real_one() {
+    let Some(lab) = GlusterLab::up_or_skip(5, 0) else {
+        return;
+    };
+    let seed = std::env::var("SIM_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| u64::from(std::process::id()));
+    println!("SIM_SEED={seed}");
+    let start = Instant::now();
+    let address = |host: &str| lab.address(host);
+    let pool = simulated(seed, address);
+    let real = Real::new(&lab);
+    let unique = lab.names().prefix.clone();
+    let mut played: Vec<(Act, Seen)> = Vec::new();
+    let mut failures = Vec::new();
+    let parts = [
+        ("alone", directed::alone(&unique)),
+        ("pool", directed::pool(&lab.address("node2"))),
+        ("random", random::acts(seed, 190)),
+        ("quota", directed::quota()),
+        ("faults", directed::faults()),
+        ("ghost", directed::ghost()),
+    ];
+    for (part, acts) in parts {
+        let count = acts.len();
+        for act in acts {
+            let wanted = act.on(&pool);
+            let began = Instant::now();
+            let seen = real.see(&act, &wanted);
+            if began.elapsed().as_secs_f32() > 2.5 {
+                println!("{:.1} s: {act}", began.elapsed().as_secs_f32());
+            }
+            if seen != wanted {
+                let lines = acts::difference(&seen, &wanted);
+                failures.push(format!("{part}: {act}\n{lines}"));
+                println!("{}", failures[failures.len() - 1]);
+            }
+            assert!(
+                failures.len() < 12,
+                "they differ too often:\n{}",
+                failures.join("\n")
+            );
+            played.push((act, seen));
+        }
+        println!(
+            "{part}: {count} acts, {:?} since the start",
+            start.elapsed()
+        );
+    }
+    assert!(
+        failures.is_empty(),
+        "SIM_SEED={seed}\n{}",
+        failures.join("\n")
+    );
+    let outcomes: Vec<Class> = played.iter().filter_map(|(_, seen)| seen.class()).collect();
+    let failed = outcomes
+        .iter()
+        .filter(|class| !matches!(class, Class::Ok | Class::Already))
+        .count();
+    println!(
+        "{} operations, {failed} of them failed on the real pool",
+        outcomes.len()
+    );
+    assert!(outcomes.len() >= LEAST);
+    assert!(failed as f64 >= LEAST_FAILED * outcomes.len() as f64);
+    every_quirk_counts(seed, address, &played);
+}
+
+/// Without any one of the quirks the simulated pool would have been found out by what the real one said.
+fn every_quirk_counts(seed: u64, address: impl Fn(&str) -> String + Copy, played: &[(Act, Seen)]) {
+    let replay = |without: Option<Quirk>| {
+        let pool = simulated(seed, address);
+        if let Some(quirk) = without {
+            pool.without(quirk);
+        }
+        let differs = played
+            .iter()
+            .filter(|(act, seen)| act.on(&pool) != *seen)
+            .count();
+        (differs, pool.hits())
+    };
+    let (differs, hits) = replay(None);
+    assert_eq!(
+        differs, 0,
+        "the simulated pool does not do the same thing twice"
+    );
+    let missed: BTreeMap<Quirk, usize> = Quirk::ALL
+        .iter()
+        .map(|quirk| (*quirk, replay(Some(*quirk)).0))
+        .inspect(|(quirk, differs)| {
+            println!(
+                "{quirk:?}: decided {} times; without it {differs} differences",
+                hits.get(quirk).unwrap_or(&0)
+            );
+        })
+        .filter(|(quirk, differs)| *differs == 0 || !hits.contains_key(quirk))
+        .collect();
+    assert!(missed.is_empty(), "nobody would notice without {missed:?}");
+}
