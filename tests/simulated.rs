@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use gluster_operator::api::condition::{ConditionType, Finding};
-use gluster_operator::gluster::model::{SilentKind, VolumeStatus};
+use gluster_operator::gluster::model::{Search, SilentKind, VolumeStatus, VolumeView};
 use gluster_operator::gluster::names::{HostName, HostPath};
 use gluster_operator::gluster::operation::{Command, Operation};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
@@ -271,15 +271,31 @@ impl Scene {
             .filter(|volume| volume.status == VolumeStatus::Started);
         let safe = pool_plan::held_back(&self.cluster, &view).is_none();
         let limited = started.is_some_and(gluster_operator::gluster::model::Volume::quota_enabled);
-        let bricks = decide::bricks_to_inspect(want, &self.cluster, &view);
+        let mut bricks = decide::bricks_to_inspect(want, &self.cluster, &view);
+        let seen = decide::seen(want, &self.cluster, &view).is_some();
+        let search = if going && !seen {
+            match pool.find_bricks(&want.volume).await {
+                Ok(found) => {
+                    bricks.extend(found);
+                    bricks.sort();
+                    bricks.dedup();
+                    Search::Complete
+                }
+                Err(why) => Search::Incomplete(why),
+            }
+        } else {
+            Search::NotAsked
+        };
         let quota_from = coordinator.as_ref().filter(|_| limited && safe);
         let clients_from = coordinator
             .as_ref()
             .filter(|_| safe && going && started.is_some());
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
-        let inspected = pool
-            .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
-            .await;
+        let found = pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl);
+        let inspected = VolumeView {
+            search,
+            ..found.await
+        };
         let wish = Self::wish();
         let unsettled = pool.unsettled(&want.volume);
         let situation = Situation {
