@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::condition::Finding;
+use crate::api::condition::{ConditionType, Finding};
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, VolumeView};
 use crate::gluster::names::{HostName, VolumeName};
@@ -23,6 +23,7 @@ use crate::pool;
 
 use super::cluster;
 use super::context::Context;
+use super::upkeep::Gathered;
 use super::volume::preview::{foresee, unmet};
 
 /// An object as it stands in a file.
@@ -262,6 +263,19 @@ async fn foresee_cluster(
             break;
         }
         for step in plan.steps {
+            expect::after(&step, &mut view, &mut VolumeView::default());
+            foreseen.push(step, &coordinator);
+        }
+    }
+    let is_ready = |finding: &Finding| finding.kind == ConditionType::Ready;
+    if !foreseen.end.iter().any(is_ready)
+        && let Some(coordinator) = decide::coordinator(&want, &view).cloned()
+    {
+        let status = object.status.clone().unwrap_or_default();
+        let gathered = Gathered::of(context, &want, &pool, &view, &status.nodes).await;
+        let care = gathered.plan(&want, &view, &status.owned_options);
+        foreseen.end.extend(unmet(&care.plan.findings));
+        for step in care.plan.steps {
             expect::after(&step, &mut view, &mut VolumeView::default());
             foreseen.push(step, &coordinator);
         }

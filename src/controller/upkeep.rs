@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::api::GlusterCluster;
 use crate::api::cluster::NodeStatus;
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::PoolView;
+use crate::gluster::model::{GlusterdVol, PoolView};
 use crate::gluster::names::HostName;
 use crate::gluster::outcome::Class;
 use crate::plan::cluster as decide;
@@ -62,36 +62,36 @@ pub(super) fn former(before: &[NodeStatus], want: &ValidCluster) -> Vec<Former> 
         .collect()
 }
 
-/// Takes the steps of upkeep, and puts into the findings what keeps the pool from being as declared.
-pub(super) async fn tend(
-    object: &GlusterCluster,
-    context: &Context,
-    want: &ValidCluster,
-    pool: &Pool,
-    view: Arc<PoolView>,
-    findings: &mut Vec<Finding>,
-) -> Tended {
-    let status = object.status.clone().unwrap_or_default();
-    let former = former(&status.nodes, want);
-    let visit = context.pools.visit(want.name.as_str(), &former);
-    let mut tended = Tended {
-        view,
-        failed: None,
-        forgotten: BTreeSet::new(),
-        soon: false,
-    };
-    let mut care = Care::default();
-    for pass in 0..=PASSES {
+/// What upkeep is planned from besides the picture of the pool.
+pub(super) struct Gathered {
+    former: Vec<Former>,
+    /// The way to former nodes.
+    visit: Option<Pool>,
+    former_view: Arc<PoolView>,
+    max_op_version: Option<u32>,
+    glusterd_vol: BTreeMap<HostName, Result<GlusterdVol, String>>,
+    unsettled: Option<String>,
+}
+
+impl Gathered {
+    /// Looks at it. `nodes` are those that status remembers.
+    pub(super) async fn of(
+        context: &Context,
+        want: &ValidCluster,
+        pool: &Pool,
+        view: &PoolView,
+        nodes: &[NodeStatus],
+    ) -> Self {
+        let former = former(nodes, want);
+        let visit = context.pools.visit(want.name.as_str(), &former);
         let former_view = match &visit {
             Some(visit) => visit.observe(Instant::now()).await.view,
             None => Arc::default(),
         };
-        let coordinator = decide::coordinator(want, &tended.view).cloned();
-        let max_op_version = match &coordinator {
+        let max_op_version = match decide::coordinator(want, view) {
             // it asks every peer
             Some(host)
-                if want.op_version == OpVersionWish::Max
-                    && tended.view.silent().next().is_none() =>
+                if want.op_version == OpVersionWish::Max && view.silent().next().is_none() =>
             {
                 pool.max_op_version(host).await
             }
@@ -102,23 +102,59 @@ pub(super) async fn tend(
         } else {
             BTreeMap::new()
         };
-        let unsettled = pool.unsettled_anywhere();
-        let upkeep = Upkeep {
-            owned: &status.owned_options,
-            former: &former,
-            former_view: &former_view,
+        Self {
+            former,
+            visit,
+            former_view,
             max_op_version,
-            glusterd_vol: &glusterd_vol,
-            unsettled: unsettled.as_deref(),
+            glusterd_vol,
+            unsettled: pool.unsettled_anywhere(),
+        }
+    }
+
+    /// The plan for that; `owned` are pool options that were set for this object.
+    pub(super) fn plan(&self, want: &ValidCluster, view: &PoolView, owned: &[String]) -> Care {
+        let upkeep = Upkeep {
+            owned,
+            former: &self.former,
+            former_view: &self.former_view,
+            max_op_version: self.max_op_version,
+            glusterd_vol: &self.glusterd_vol,
+            unsettled: self.unsettled.as_deref(),
         };
-        care = upkeep::plan(want, &tended.view, &upkeep);
-        if let Some(visit) = &visit {
+        upkeep::plan(want, view, &upkeep)
+    }
+}
+
+/// Takes the steps of upkeep, and puts into the findings what keeps the pool from being as declared.
+pub(super) async fn tend(
+    object: &GlusterCluster,
+    context: &Context,
+    want: &ValidCluster,
+    pool: &Pool,
+    view: Arc<PoolView>,
+    findings: &mut Vec<Finding>,
+) -> Tended {
+    let status = object.status.clone().unwrap_or_default();
+    let mut tended = Tended {
+        view,
+        failed: None,
+        forgotten: BTreeSet::new(),
+        soon: false,
+    };
+    let mut care = Care::default();
+    for pass in 0..=PASSES {
+        let gathered = Gathered::of(context, want, pool, &tended.view, &status.nodes).await;
+        let coordinator = decide::coordinator(want, &tended.view).cloned();
+        care = gathered.plan(want, &tended.view, &status.owned_options);
+        let (visit, former_view) = (&gathered.visit, &gathered.former_view);
+        if let Some(visit) = visit {
             release(
                 object,
                 context,
                 want,
                 visit,
-                &former_view,
+                former_view,
                 &care,
                 &mut tended,
             )
