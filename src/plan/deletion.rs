@@ -9,9 +9,10 @@ use crate::gluster::names::Brick;
 use crate::gluster::operation::Gluster;
 
 use super::attach::PodUse;
+use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
 use super::validate::ValidVolume;
-use super::volume::{Situation, blocked, bricks_of, shape_of};
+use super::volume::{Situation, blocked, bricks_of};
 use super::{Plan, cluster, ownership, place};
 
 /// What deletion comes to.

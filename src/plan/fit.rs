@@ -205,6 +205,9 @@ pub fn spread(load: &Load, sites: &[Site]) -> Option<Vec<Spot>> {
             chosen.push(site);
             spots.push(Spot { site, room, number });
         }
+        // in the order of the list, so that it is the same when a creation is gone on with; the arbiter stays the last
+        let first = spots.len() - load.shape.size() as usize;
+        spots[first..first + load.data_bricks()].sort_by_key(|spot| spot.site);
     }
     Some(spots)
 }

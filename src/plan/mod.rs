@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod deletion;
 pub mod expect;
 pub mod fit;
+pub mod layout;
 pub mod options;
 pub mod ownership;
 pub mod place;

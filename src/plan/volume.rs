@@ -13,14 +13,13 @@ use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
     VolumeName,
 };
-use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
 use super::place;
 use super::step::{BrickPlace, Step};
 use super::validate::{Access, ValidCluster, ValidVolume};
-use super::{Plan, cluster};
+use super::{Plan, cluster, layout};
 
 /// Makes clients come from privileged ports. It is set before the first start only: toggled on a running volume it breaks
 /// mounts and quotad (measured).
@@ -28,10 +27,6 @@ const PRIVILEGED: (&str, &str) = ("client.bind-insecure", "off");
 /// Makes bricks refuse all others: without it any unprivileged process reads every file past `auth.allow`. Clients that are
 /// [`PRIVILEGED`] do not notice when it changes (measured).
 const CLOSED: &str = "server.allow-insecure";
-
-/// Whether large files are cut into blocks, and the size of those, in bytes (64 MiB where it was not set).
-const SHARD: &str = "features.shard";
-const SHARD_SIZE: &str = "features.shard-block-size";
 
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
 const CRAWL: Duration = Duration::from_secs(1);
@@ -425,7 +420,7 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
     ))
 }
 
-fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
     list.iter()
         .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
         .collect()
@@ -445,27 +440,11 @@ fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
     options
 }
 
-/// Sharding, which is set before the first start and never changed after it: files that were written with one size of blocks
-/// are garbage with another, or without.
-fn shard_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
-    want.shard.map_or_else(BTreeMap::new, |Bytes(size)| {
-        pairs(&[(SHARD, "on"), (SHARD_SIZE, &size.to_string())])
-    })
-}
-
-/// The size of the blocks into which a volume cuts large files; `None` when it does not. As a number of bytes where that is
-/// how it was set, which is how we set it.
-fn shard_of(volume: &Volume) -> Option<String> {
-    let option = |key: &str| volume.options.get(key).map(String::as_str);
-    matches!(option(SHARD), Some("on" | "enable" | "yes" | "true" | "1"))
-        .then(|| option(SHARD_SIZE).unwrap_or("67108864").to_owned())
-}
-
 /// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
 fn first_options(want: &ValidVolume) -> Vec<Step> {
     let mut base = base_options(want);
     base.extend(pairs(&[PRIVILEGED]));
-    base.extend(shard_options(want));
+    base.extend(layout::shard_options(want));
     // quota's crawl is a client that is not privileged: where it comes later, this does too
     if want.capacity.is_none() {
         base.extend(pairs(&[(CLOSED, "off")]));
@@ -557,7 +536,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         ConditionType::Owned,
         format!("all bricks that can be read carry the mark {}", want.mark),
     );
-    if let Some(why) = layout_differs(want, volume) {
+    if let Some(why) = layout::differs(want, volume) {
         let mut findings = health(want, volume, pool, &view.quota);
         findings.extend([
             owned,
@@ -744,7 +723,7 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut base = base_options(want);
     if never_started {
-        base.extend(shard_options(want));
+        base.extend(layout::shard_options(want));
     }
     for (options, each) in [(missing(&base), false), (missing(&want.options), true)] {
         if !options.is_empty() {
@@ -788,7 +767,7 @@ fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<
             "features.soft-timeout",
             "features.hard-timeout",
         ];
-        let shard = [SHARD, SHARD_SIZE];
+        let shard = [layout::SHARD, layout::SHARD_SIZE];
         base.contains(&key)
             || quota.contains(&key)
             || (want.shard.is_some() && shard.contains(&key))
@@ -913,68 +892,6 @@ fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
         volume: want.volume.clone(),
         options: pairs(&[(CLOSED, value)]),
         each: false,
-    }
-}
-
-fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
-    let shape = shape_of(volume);
-    let bricks = volume.bricks.len();
-    let same = shape == want.shape && bricks == want.set_size() as usize * want.sets as usize;
-    let same_bricks = want
-        .bricks
-        .as_ref()
-        .is_none_or(|wanted| *wanted == bricks_of(volume));
-    let blocks = want.shard.map(|Bytes(size)| size.to_string());
-    // before the first start it has no files, and is still to be set
-    if same && same_bricks && volume.status != VolumeStatus::Created && shard_of(volume) != blocks {
-        let words = |blocks: Option<String>| {
-            blocks.map_or_else(
-                || "does not cut files into shards".to_owned(),
-                |size| format!("cuts files into shards of {size} bytes"),
-            )
-        };
-        return Some(format!(
-            "volume {} {}, the spec's {}; on a volume with data that is never changed, since files could not be read any more",
-            want.volume,
-            words(shard_of(volume)),
-            words(blocks)
-        ));
-    }
-    (!same || !same_bricks).then(|| {
-        format!(
-            "volume {} is {} with {bricks} bricks ({}) in sets of {}, the spec declares {} sets of {}; a layout is not changed by an edit",
-            want.volume, volume.type_name,
-            volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect::<Vec<_>>().join(" "),
-            in_words(shape), want.sets, in_words(want.shape)
-        )
-    })
-}
-
-/// The sets of a volume that exists, by gluster's counts.
-pub(super) fn shape_of(volume: &Volume) -> SetShape {
-    match (
-        volume.disperse_count,
-        volume.arbiter_count,
-        volume.replica_count,
-    ) {
-        (0, 0, 0 | 1) => SetShape::Distribute,
-        (0, 1, 3) => SetShape::Arbiter,
-        (0, _, copies) => SetShape::Replicate { copies },
-        (count, ..) => SetShape::Disperse {
-            data: count.saturating_sub(volume.redundancy_count),
-            redundancy: volume.redundancy_count,
-        },
-    }
-}
-
-fn in_words(shape: SetShape) -> String {
-    match shape {
-        SetShape::Distribute => "one brick".into(),
-        SetShape::Replicate { copies } => format!("{copies} copies"),
-        SetShape::Arbiter => "two copies and an arbiter".into(),
-        SetShape::Disperse { data, redundancy } => {
-            format!("{data} bricks of data and {redundancy} of redundancy")
-        }
     }
 }
 

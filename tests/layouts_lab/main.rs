@@ -161,9 +161,11 @@ fn every_layout_on_six_hosts() {
     for layout in &all {
         layout.is_as_gluster_says(&world);
     }
-    for layout in &all {
-        data::write(&world, layout);
-    }
+    std::thread::scope(|scope| {
+        for layout in &all {
+            scope.spawn(|| data::write(&world, layout));
+        }
+    });
     stage("files are written");
     for layout in &all {
         data::lies_where_it_should(&world, layout);
