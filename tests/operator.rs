@@ -19,3 +19,5 @@ mod faults;
 mod hostile;
 #[path = "operator/planned.rs"]
 mod planned;
+#[path = "operator/truth.rs"]
+mod truth;

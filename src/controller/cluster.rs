@@ -125,8 +125,9 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
             let _ = context.wake.unbounded_send(());
         }
     };
-    // news of bricks do not wait for what a locked volume or a glusterd that hangs may delay
+    // news of bricks do not wait for what a locked volume or a glusterd that hangs may delay, nor does the next look
     wake();
+    let told = Instant::now();
     // no command that takes a lock is sent while one would hang
     if let Some(host) = decide::coordinator(&want, &view)
         && decide::held_back(&want, &view).is_none()
@@ -138,7 +139,8 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     Ok(Action::requeue(if soon {
         Duration::from_secs(1)
     } else {
-        next
+        let spent = told.elapsed();
+        next.saturating_sub(spent).max(Duration::from_secs(1))
     }))
 }
 

@@ -511,6 +511,13 @@ impl<'a> Work<'a> {
             let Some(coordinator) = coordinator else {
                 return Ok(converged);
             };
+            let starts = |step: &Step| matches!(step, Step::StartBricks(_));
+            if !self.is_new() && converged.plan.steps.iter().any(starts) {
+                // that they were down is told, though they may run again in a second
+                let mut told = converged.plan.findings.clone();
+                told.retain(|finding| finding.kind == ConditionType::Healthy);
+                self.write_status(told, None).await?;
+            }
             // who waits for the volume does not wait for the last option of it
             if pass > 1 && ready(&converged.plan.findings) && !self.was_ready() {
                 self.write_status(converged.plan.findings.clone(), Some((target, &converged)))

@@ -231,7 +231,7 @@ fn ghost(want: &ValidVolume, pool: &PoolView, with: &[&HostName], without: &[&Ho
     });
     let remedy = if never_started && with.len() < without.len() {
         format!(
-            "a `volume create` that failed there leaves this behind. It was never started, so it goes with one command on {}, as root: `systemctl stop glusterd && rm -r /var/lib/glusterd/vols/{volume} && systemctl start glusterd`; directories of bricks stay as they are, and the rest is done by itself",
+            "a `volume create` that failed there leaves this behind. It was never started, so it goes with one command on {}, as root: `systemctl stop glusterd && rm -r /var/lib/glusterd/vols/{volume} && systemctl start glusterd`; directories of bricks stay as they are, and the rest is done by itself. With Debian's unit this restarts the host's bricks, too",
             join(with)
         )
     } else {
@@ -241,7 +241,7 @@ fn ghost(want: &ValidVolume, pool: &PoolView, with: &[&HostName], without: &[&Ho
         )
     };
     format!(
-        "{} knows the volume {volume}, {} does not; a volume that only some hosts have can't be worked with, and nothing is changed: {remedy}",
+        "a volume {volume} is known on {} and not on {}; what only some hosts have can't be worked with, and nothing is changed: {remedy}",
         join(with),
         join(without)
     )

@@ -534,6 +534,11 @@ impl World {
 
     /// The process of a program on a host, as this machine numbers it.
     pub fn pid_of(&self, host: &str, program: &str) -> Option<i32> {
+        self.process(host, program, "")
+    }
+
+    /// The same, of several of that program the one whose arguments have that word in them.
+    pub fn process(&self, host: &str, program: &str, word: &str) -> Option<i32> {
         let space = std::fs::read_link(self.path(host, "").parent()?.join("ns/pid")).ok()?;
         std::fs::read_dir("/proc")
             .ok()?
@@ -541,7 +546,9 @@ impl World {
             .find_map(|entry| {
                 let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
                 let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+                let arguments = std::fs::read(entry.path().join("cmdline")).ok()?;
                 let same = name.trim() == program
+                    && String::from_utf8_lossy(&arguments).contains(word)
                     && std::fs::read_link(entry.path().join("ns/pid")).ok()? == space;
                 same.then_some(pid)
             })
@@ -549,9 +556,14 @@ impl World {
 
     /// SIGKILL for a program of a host.
     pub fn kill_on(&self, host: &str, program: &str) {
+        self.kill_process(host, program, "");
+    }
+
+    /// The same for the one whose arguments have that word in them.
+    pub fn kill_process(&self, host: &str, program: &str, word: &str) {
         let pid = self
-            .pid_of(host, program)
-            .unwrap_or_else(|| panic!("{program} runs on {host}"));
+            .process(host, program, word)
+            .unwrap_or_else(|| panic!("{program} {word} runs on {host}"));
         let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL)
             .expect("it can be killed");
