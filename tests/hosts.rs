@@ -281,6 +281,23 @@ fn state_is_an_error_when_gluster_did_not_write_it() {
     );
 }
 
+/// Seen while other volumes were started: the state of the whole host could not be read then.
+#[test]
+fn a_brick_that_is_just_starting_is_neither_up_nor_down() {
+    let whole = recorded("get-state--file").stdout;
+    for word in ["Starting", "Stopping"] {
+        let changed = whole.replacen(
+            "Volume4.Brick1.status: Stopped\n",
+            &format!("Volume4.Brick1.status: {word}\n"),
+            1,
+        );
+        let state = get_state::parse(&changed).unwrap();
+        assert_eq!(state.volumes[3].bricks[0].online, None, "{word}");
+    }
+    let state = get_state::parse(&whole).unwrap();
+    assert_eq!(state.volumes[3].bricks[0].online, Some(false));
+}
+
 /// Lines that vanish from, or come twice into, a file that two threads wrote.
 #[test]
 fn a_state_with_gaps_or_repeats_is_refused() {

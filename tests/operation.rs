@@ -61,6 +61,29 @@ fn every_gluster() -> Vec<(Gluster, &'static str, bool)> {
             false,
         ),
         (
+            Gluster::Create {
+                volume: volume(),
+                shape: SetShape::Arbiter,
+                bricks: bricks(3),
+            },
+            "volume create shop_data replica 3 arbiter 1 transport tcp node1:/d/shop_data-0a1b2c3d/brick \
+             node2:/d/shop_data-0a1b2c3d/brick node3:/d/shop_data-0a1b2c3d/brick",
+            false,
+        ),
+        (
+            Gluster::Create {
+                volume: volume(),
+                shape: SetShape::Disperse {
+                    data: 2,
+                    redundancy: 1,
+                },
+                bricks: bricks(3),
+            },
+            "volume create shop_data disperse-data 2 redundancy 1 transport tcp node1:/d/shop_data-0a1b2c3d/brick \
+             node2:/d/shop_data-0a1b2c3d/brick node3:/d/shop_data-0a1b2c3d/brick",
+            false,
+        ),
+        (
             Gluster::Set(
                 volume(),
                 options(&[
@@ -311,6 +334,9 @@ fn any_gluster() -> impl Strategy<Value = Gluster> {
     let pairs = move || prop::collection::btree_map(key(), value(), 1..5);
     let shape = prop_oneof![
         Just(SetShape::Distribute),
+        Just(SetShape::Arbiter),
+        (2..17_u32, 1..16_u32)
+            .prop_map(|(data, redundancy)| SetShape::Disperse { data, redundancy }),
         (2..9_u32).prop_map(|copies| SetShape::Replicate { copies })
     ];
     prop_oneof![

@@ -106,6 +106,11 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::HOST_NAME))]
     pub address: Option<String>,
+    /// What fails together with this host: a room, a rack, a power line. No two bricks of a set are placed in one zone while
+    /// there are zones enough. Default: the name of the node, so that each is a zone of its own. A change moves no brick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::ZONE))]
+    pub zone: Option<String>,
     /// Where bricks live, one entry a mounted file system. Empty: this host is a peer without bricks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

@@ -108,6 +108,10 @@ reasons! {
     DeletionBlocked,
     /// A brick does not run.
     BrickDown,
+    /// The volume is stopped, as its spec says.
+    Stopped,
+    /// The volume is to be stopped and somebody uses it.
+    StopBlocked,
     /// Less than what is used.
     CapacityBelowUsage,
     /// A claim or PersistentVolume of that name is not ours.

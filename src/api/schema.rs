@@ -17,6 +17,8 @@ pub const BRICK: &str =
 pub const ADDRESS: &str = r"^(\*|[A-Za-z0-9]((\.?[A-Za-z0-9-])*\.?[A-Za-z0-9])?|((25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})\.){1,3}\*)$";
 /// The same as [`crate::gluster::names::OwnerId`], or empty.
 pub const OWNER_ID: &str = "^([A-Za-z0-9][A-Za-z0-9.:-]*)?$";
+/// A zone of hosts: what the value of a Kubernetes label may be, with its length of 1 to 63.
+pub const ZONE: &str = "^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$";
 /// The value of an option, the same as [`crate::gluster::names::OptionValue`], with its length of 1 to 256.
 pub const OPTION_VALUE: &str = "^[!-,.-~][!-~]*$";
 /// Names of namespaced Kubernetes objects.

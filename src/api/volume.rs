@@ -36,7 +36,7 @@ use super::schema;
 #[x_kube(validation = Rule::new("has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)").message("volumeName is immutable: GlusterFS can't rename a volume"))]
 #[x_kube(validation = Rule::new("self.layout == oldSelf.layout").message("layout is immutable"))]
 #[x_kube(validation = Rule::new("has(self.bricks) == has(oldSelf.bricks) && (!has(self.bricks) || self.bricks == oldSelf.bricks)").message("bricks are immutable"))]
-#[x_kube(validation = Rule::new("!has(self.bricks) || self.bricks.size() == (has(self.layout.replicate) ? self.layout.replicate.copies : 1) * (has(self.layout.distribute) ? self.layout.distribute : 1)").message("bricks must be as many as layout.replicate.copies times layout.distribute"))]
+#[x_kube(validation = Rule::new("!has(self.bricks) || self.bricks.size() == (has(self.layout.replicate) ? self.layout.replicate.copies : has(self.layout.disperse) ? self.layout.disperse.data + self.layout.disperse.redundancy : 1) * (has(self.layout.distribute) ? self.layout.distribute : 1)").message("bricks must be as many as a set has (replicate.copies, or disperse.data plus disperse.redundancy, or 1) times layout.distribute"))]
 #[x_kube(validation = Rule::new("!has(self.claim) || has(self.capacity)").message("a claim needs a capacity"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.claim) || has(self.claim)").message("a claim stays as long as the GlusterVolume: pods may use it, and only one node may reach its data"))]
 pub struct GlusterVolumeSpec {
@@ -54,8 +54,9 @@ pub struct GlusterVolumeSpec {
     pub volume_name: Option<String>,
     /// What the volume is built from. Immutable.
     pub layout: Layout,
-    /// The exact bricks, `host:/path`, in gluster's order: each below a device path of a listed node. Default: placed, one
-    /// brick of a set on a host. Immutable.
+    /// The exact bricks, `host:/path`, in gluster's order, set by set: each below a device path of a listed node, no two of a
+    /// set on one host; the last of each set is the arbiter where there is one. Default: placed, one brick of a set on a
+    /// host, and in a zone while zones allow. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
@@ -83,6 +84,10 @@ pub struct GlusterVolumeSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::options")]
     pub options: BTreeMap<String, String>,
+    /// `Stopped` stops the volume once no pod uses it, its claim is not bound (delete the claim; the data stays, and `Started`
+    /// makes the claim again) and nobody has it mounted. `Started` starts it again.
+    #[serde(default)]
+    pub state: State,
     /// What happens to the volume in GlusterFS when this object is deleted. `Retain` leaves it as it is, started.
     /// `Delete` stops and deletes it once no pod uses it; its bricks are kept in the trash of their devices.
     #[serde(default)]
@@ -93,38 +98,99 @@ pub struct GlusterVolumeSpec {
     pub claim: Option<Claim>,
 }
 
-/// How files are spread over bricks.
+/// How files are spread over bricks. Bricks make sets (of copies, or dispersed, or single ones), and files are hashed over
+/// the sets.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.replicate) || has(self.distribute)").message("a layout says replicate, distribute or both: there is no accidental bare brick"))]
-#[x_kube(validation = Rule::new("(has(self.replicate) ? self.replicate.copies : 1) * (has(self.distribute) ? self.distribute : 1) <= 128").message("at most 128 bricks"))]
+#[x_kube(validation = Rule::new("has(self.replicate) || has(self.disperse) || has(self.distribute)").message("a layout says replicate, disperse or distribute: there is no accidental bare brick"))]
+#[x_kube(validation = Rule::new("!(has(self.replicate) && has(self.disperse))").message("replicate and disperse exclude each other: a set keeps copies or fragments"))]
+#[x_kube(validation = Rule::new("(has(self.replicate) ? self.replicate.copies : has(self.disperse) ? self.disperse.data + self.disperse.redundancy : 1) * (has(self.distribute) ? self.distribute : 1) <= 128").message("at most 128 bricks"))]
 pub struct Layout {
-    /// Each file is kept on several bricks.
+    /// Each file is kept whole on several bricks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicate: Option<Replicate>,
-    /// Over how many sets (of copies, or of single bricks) files are hashed. Default with `replicate`: 1.
+    /// Each file is cut into fragments with redundancy: less space than copies, more work for small writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disperse: Option<Disperse>,
+    /// Over how many sets (of copies, dispersed ones, or single bricks) files are hashed. Default with `replicate` or
+    /// `disperse`: 1. Alone: files lie on single bricks, and those of a brick that is lost are lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64), extend("format" = "int32"))]
     pub distribute: Option<u32>,
+    /// Cuts large files into blocks that are hashed over the sets one by one, so that a file can be larger than a brick and
+    /// is read from many. For large files (disk images, video), not for many small ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// Copies of each file.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!self.arbiter || self.copies == 3").message("an arbiter is the third of three copies: copies must be 3"))]
 pub struct Replicate {
-    /// How many. Two can split (each side accepts writes while it does not see the other): use three.
+    /// How many. Two can split (each side accepts writes while it does not see the other): use three, or three with an
+    /// arbiter.
     #[schemars(range(min = 2, max = 5), extend("format" = "int32"))]
     pub copies: u32,
+    /// Makes the third copy an arbiter: it keeps names and attributes of files and no data, so that two copies do not split at
+    /// the price of little space. A file is lost with both of its data copies.
+    #[serde(default)]
+    pub arbiter: bool,
 }
 
-/// A named set of options.
+/// Fragments of each file: `data` of a set's `data + redundancy` bricks give it back.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("self.redundancy < self.data").message("redundancy must be less than data: GlusterFS wants more than half of a set to hold a file"))]
+pub struct Disperse {
+    /// Bricks that give a file back. A set stores this many bricks' worth of data. Powers of two (2, 4, 8) write fastest.
+    #[schemars(range(min = 2, max = 16), extend("format" = "int32"))]
+    pub data: u32,
+    /// Bricks of a set that may be lost without loss of data.
+    #[schemars(range(min = 1, max = 15), extend("format" = "int32"))]
+    pub redundancy: u32,
+}
+
+/// Blocks of large files.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Shard {
+    /// Size of a block: a quantity of whole bytes from 4Mi to 4Ti. A file that is not larger lies on one set as a whole.
+    #[serde(default = "block_size")]
+    #[schemars(
+        length(min = 1, max = 24),
+        regex(pattern = r"^[0-9]+(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+    )]
+    #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity('4Mi')) >= 0 && quantity(self).compareTo(quantity('4Ti')) <= 0").message("blockSize is 4Mi to 4Ti"))]
+    pub block_size: String,
+}
+
+/// GlusterFS' own default.
+fn block_size() -> String {
+    "64Mi".into()
+}
+
+/// Whether a volume runs.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Its bricks run.
+    #[default]
+    Started,
+    /// Its bricks do not run, and nobody can mount it.
+    Stopped,
+}
+
+/// A named set of options: docs/profiles.md has each of them with its reason.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// GlusterFS' own defaults.
     #[default]
     Default,
-    /// For databases: `network.ping-timeout` 10, so that a database which was cut off learns of it long before the
-    /// servers give its locks to another (42 s).
+    /// For databases: a client that was cut off learns of it long before the servers give its locks to another, and no cache
+    /// stands between the database and its files.
     Database,
+    /// For disk images: large files that are written in place through direct I/O. Best with `layout.shard`.
+    VirtualMachines,
+    /// For many small files: names and attributes are cached on the clients, and servers tell them what changes.
+    SmallFiles,
 }
 
 /// What deletion does.
@@ -190,7 +256,7 @@ pub struct GlusterVolumeStatus {
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// GlusterFS' own word, `Replicate` or `Distributed-Replicate`.
+    /// GlusterFS' own word, as `Replicate`, `Distributed-Replicate` or `Disperse`.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<String>,
     /// The volume's name in GlusterFS.

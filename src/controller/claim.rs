@@ -166,6 +166,35 @@ pub(super) async fn ensure(
     Ok(None)
 }
 
+/// `namespace/name` of the claim that our PersistentVolume is bound to, or waits for: a pod can come with it.
+pub(super) async fn bound(context: &Context, uid: &str) -> Result<Option<String>, Error> {
+    let volumes: Api<PersistentVolume> = Api::all(context.client.clone());
+    let found = volumes
+        .get_opt(&persistent_volume_name(uid))
+        .await
+        .map_err(api("reading the PersistentVolume"))?;
+    let Some(found) = found.filter(|found| is_ours(found.labels(), uid)) else {
+        return Ok(None);
+    };
+    let phase = found
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    // its claim was deleted: nobody is bound to it until it is freed, which is done for a new claim alone
+    if matches!(phase, Some("Released" | "Failed")) {
+        return Ok(None);
+    }
+    let claim = found.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+    let name = |part: Option<&String>| part.cloned().unwrap_or_default();
+    Ok(claim.map(|claim| {
+        format!(
+            "{}/{}",
+            name(claim.namespace.as_ref()),
+            name(claim.name.as_ref())
+        )
+    }))
+}
+
 fn from_json<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K, Error> {
     serde_json::from_value(value).map_err(|_| Error::Incomplete("field that its kind needs"))
 }

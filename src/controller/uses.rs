@@ -110,6 +110,7 @@ pub(super) async fn wish(
         pods,
         nodes,
         storage,
+        claim: None,
     })
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use tracing::instrument;
 
 use crate::api::condition::{self, ConditionType, Finding, Reason};
-use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus};
+use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus, State};
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, VolumeStatus, VolumeView};
 use crate::gluster::operation::SetShape;
@@ -157,7 +157,9 @@ impl<'a> Work<'a> {
                 .map_or(again, |recheck| recheck.min(again));
         }
         self.forgive_first_miss(&mut findings, misses, &mut next);
+        // a claim that was deleted so that the volume can be stopped is not made again
         if ready(&findings)
+            && target.want.state == State::Started
             && let Some(wanted) = &target.want.claim
         {
             let problem = Box::pin(claim::ensure(
@@ -318,12 +320,22 @@ impl<'a> Work<'a> {
     }
 
     async fn wish(&self, target: &Target) -> Result<Wish, Error> {
-        match (&target.want.claim, &target.want.access) {
-            (Some(claim), Access::OneWriter) => {
-                uses::wish(self.context, &self.namespace, &claim.name, &target.cluster).await
+        let Target { want, cluster, .. } = target;
+        let stop = want.state == State::Stopped;
+        let mut wish = match &want.claim {
+            Some(claim) if stop || want.access == Access::OneWriter => {
+                uses::wish(self.context, &self.namespace, &claim.name, cluster).await?
             }
-            _ => Ok(Wish::default()),
+            _ if stop => Wish {
+                storage: uses::storage(cluster).await,
+                ..Wish::default()
+            },
+            _ => Wish::default(),
+        };
+        if stop {
+            wish.claim = claim::bound(self.context, &self.uid).await?;
         }
+        Ok(wish)
     }
 
     fn now() -> u64 {

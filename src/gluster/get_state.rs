@@ -240,7 +240,8 @@ fn read_brick(fields: &Fields<'_>) -> Result<VolumeBrick, Malformed> {
         host,
         path,
         online: match fields.get("status") {
-            None => None,
+            // on its way: in some tenths of a second it runs, or it does not
+            None | Some(&"Starting" | &"Stopping") => None,
             Some(&"Started") => Some(true),
             Some(&"Stopped") => Some(false),
             Some(other) => return Err(malformed(&format!("brick {whole} is {other:?}"))),

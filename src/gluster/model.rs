@@ -4,6 +4,7 @@
 //! could know is unknown; it never counts as absent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +112,8 @@ pub struct VolumeBrick {
     pub host: String,
     /// The directory.
     pub path: String,
-    /// Whether its process runs; only its own host knows, so `None` in the view of any other host.
+    /// Whether its process runs; only its own host knows, so `None` in the view of any other host, and of its own while the
+    /// brick is starting or stopping.
     pub online: Option<bool>,
     /// True for an arbiter.
     pub arbiter: bool,
@@ -280,6 +282,9 @@ pub struct VolumeView {
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
+    /// How long ago bricks of it that did not run were started by [`super::operation::Gluster::StartBricks`], which says that
+    /// all is well also when one ends at once; `None` when all have run since, or it was not tried.
+    pub start_tried: Option<Duration>,
 }
 
 /// What `quota list V /` said.

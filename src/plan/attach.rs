@@ -50,6 +50,8 @@ pub struct Wish {
     pub nodes: BTreeMap<String, NodeFacts>,
     /// Addresses of the storage hosts themselves, whose daemons are clients of every brick.
     pub storage: BTreeSet<String>,
+    /// The claim of the volume where it is bound, as `namespace/name`: a pod may mount it at any time.
+    pub claim: Option<String>,
 }
 
 /// Who is admitted now, by what gluster says.
@@ -293,6 +295,7 @@ mod tests {
             pods: pods.to_vec(),
             nodes: nodes.into(),
             storage: ["10.0.9.1".to_owned()].into(),
+            claim: None,
         }
     }
 

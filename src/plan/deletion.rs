@@ -3,8 +3,11 @@
 
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{BrickFacts, Volume, VolumeStatus};
+use crate::gluster::names::Brick;
+use crate::gluster::operation::Gluster;
 
 use super::attach::PodUse;
+use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
 use super::validate::ValidVolume;
 use super::volume::{Situation, blocked, bricks_of};
@@ -131,12 +134,16 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         "volumeId": volume.id,
         "type": volume.type_name,
         "replica": volume.replica_count,
+        "arbiter": volume.arbiter_count,
+        "disperse": volume.disperse_count,
+        "redundancy": volume.redundancy_count,
+        "create": create_again(want, volume, &bricks),
         "bricks": bricks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "options": volume.options,
         "owner": want.mark.as_str(),
         "deletedAt": situation.now,
         "trash": moved,
-        "restore": "move each directory of `trash` on its host back (from, to), then `gluster volume create` with this name, these bricks in this order, and `force`; set the options, start",
+        "restore": "move each directory of `trash` on its host back (from, to), then `gluster volume create` as `create` has it (this name, these sets, these bricks in this order, and `force`); before the first start set the options, those of features.shard above all: without them large files are read as their first block alone; start",
     });
     let mut steps = vec![Step::WriteManifest {
         places: places.clone(),
@@ -162,13 +169,25 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     })
 }
 
+/// The command that makes the volume from its bricks again. It alone has `force`, since the bricks have been part of a volume;
+/// a person types it.
+fn create_again(want: &ValidVolume, volume: &Volume, bricks: &[Brick]) -> String {
+    let create = Gluster::Create {
+        volume: want.volume.clone(),
+        shape: shape_of(volume),
+        bricks: bricks.to_vec(),
+    };
+    format!("{} force", create.typed())
+}
+
 /// The name in the trash: that of the directories, which may be older than the object.
 fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
     places
         .iter()
         .filter(|place| place.parent != place.path)
-        .find_map(|place| place.parent.as_str().rsplit('/').next())
-        .map_or_else(|| place::directory_name(want), ToOwned::to_owned)
+        .map(|place| place.directory().0.to_owned())
+        .next()
+        .unwrap_or_else(|| place::directory_name(want))
 }
 
 /// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.
@@ -176,7 +195,7 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
 /// Bricks without any client answer like bricks that could not be asked (measured on 10.3: an empty `<clientsStatus/>` and
 /// an error text with opRet 0). Where self-heal or quota daemons must be among the clients such an answer is unknown; a
 /// distributed volume without quota has none, and there it counts as nobody.
-fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<String> {
+pub(super) fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<String> {
     let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
     let Some(clients) = &situation.view.clients else {
         return daemons

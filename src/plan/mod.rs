@@ -7,6 +7,8 @@
 pub mod attach;
 pub mod cluster;
 pub mod deletion;
+pub mod fit;
+pub mod layout;
 pub mod options;
 pub mod ownership;
 pub mod place;

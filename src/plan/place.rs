@@ -1,8 +1,10 @@
 //! Where bricks go.
 
 use crate::gluster::model::{BrickFacts, DeviceFacts, PoolView, VolumeView};
-use crate::gluster::names::{Brick, HostName, HostPath};
+use crate::gluster::names::{Brick, Bytes, HostName, HostPath};
+use crate::gluster::operation::SetShape;
 
+use super::fit::{self, Load, Room, Site};
 use super::step::BrickPlace;
 use super::validate::{ValidCluster, ValidNode, ValidVolume, below};
 
@@ -11,6 +13,9 @@ use super::validate::{ValidCluster, ValidNode, ValidVolume, below};
 pub fn directory_name(want: &ValidVolume) -> String {
     format!("{}-{}", want.volume, &want.uid.as_str()[..8])
 }
+
+/// The least that a brick needs: GlusterFS' own files.
+const LEAST: u64 = 1 << 20;
 
 /// True when bricks may be made on that device: it is there, and it is a mounted file system of its own.
 pub fn device_ready(facts: Option<&DeviceFacts>, device: &HostPath) -> Result<(), String> {
@@ -55,42 +60,235 @@ pub fn bricks(
             })
             .collect();
     }
-    let needed = want.sets as usize * want.set_size() as usize;
-    let mut reasons = Vec::new();
-    let mut places = Vec::new();
     // begin at another host for each volume, so that the first hosts of the list do not carry everything
     let start = usize::from_str_radix(&want.uid.as_str()[..8], 16).unwrap_or(0)
         % cluster.nodes.len().max(1);
-    for node in cluster
-        .nodes
+    let mut nodes: Vec<&ValidNode> = cluster.nodes.iter().collect();
+    nodes.rotate_left(start);
+    let zones: Vec<&str> = nodes.iter().map(|node| node.zone.as_str()).collect();
+    let zone_of = |node: &ValidNode| zones.iter().position(|zone| *zone == node.zone);
+    let with_devices = nodes.iter().filter(|node| !node.devices.is_empty());
+    let declared: Vec<usize> = with_devices.filter_map(|node| zone_of(node)).collect();
+    let size = want.set_size() as usize;
+    let need = Need::of(want);
+    let mut sites = Vec::new();
+    let mut reasons = Vec::new();
+    for node in &nodes {
+        let (site, why) = site(want, node, zone_of(node).unwrap_or(0), pool, view);
+        sites.push(site);
+        reasons.push(why);
+    }
+    let load = Load {
+        shape: want.shape,
+        sets: want.sets as usize,
+        data: need.data,
+        arbiter: need.arbiter,
+        // a set that has not hosts enough does not fit, wherever they are
+        per_zone: fit::per_zone(size, &declared).unwrap_or(size),
+    };
+    let Some(spots) = fit::spread(&load, &sites) else {
+        return Err(shortage(want, &load, &nodes, &sites, &reasons));
+    };
+    spots
         .iter()
-        .cycle()
-        .skip(start)
-        .take(cluster.nodes.len())
-    {
-        match place_on(want, node, pool, view) {
-            Ok(place) => places.push(place),
-            Err(why) => reasons.push(why),
+        .map(|spot| {
+            let node = nodes[spot.site];
+            let device = &node.devices[spot.room];
+            candidate(want, &node.name, device, spot.number).ok_or_else(|| {
+                format!("{}: the path of a brick on {device} is too long", node.name)
+            })
+        })
+        .collect()
+}
+
+/// Bytes that a brick of a volume needs.
+struct Need {
+    data: u64,
+    arbiter: u64,
+}
+
+impl Need {
+    /// The capacity, shared by the sets, and in a dispersed set by its data bricks. An arbiter keeps some KiB for each file
+    /// and no data: a sixteenth is enough for files of 64 KiB. Without a capacity any free space will do.
+    fn of(want: &ValidVolume) -> Self {
+        let sharers = match want.shape {
+            SetShape::Disperse { data, .. } => u64::from(data),
+            SetShape::Distribute | SetShape::Replicate { .. } | SetShape::Arbiter => 1,
+        } * u64::from(want.sets);
+        let data = want
+            .capacity
+            .map_or(0, |Bytes(bytes)| bytes.div_ceil(sharers.max(1)))
+            .max(LEAST);
+        Self {
+            data,
+            arbiter: (data / 16).max(LEAST),
         }
     }
-    if places.len() < needed {
-        let have = places.len();
-        let why = if reasons.is_empty() {
-            "no other host is listed".into()
-        } else {
-            reasons.join("; ")
-        };
-        return Err(format!(
-            "needs {needed} hosts with a device for bricks (one brick a host), has {have}: {why}"
-        ));
+}
+
+/// What a host can take; and what of it can't be used, in words.
+fn site(
+    want: &ValidVolume,
+    node: &ValidNode,
+    zone: usize,
+    pool: &PoolView,
+    view: &VolumeView,
+) -> (Site, Option<String>) {
+    let mut why = node
+        .devices
+        .is_empty()
+        .then(|| format!("{} lists no device", node.name));
+    let rooms = node
+        .devices
+        .iter()
+        .map(|device| {
+            if let Err(reason) = usable(pool, &node.name, device) {
+                why = Some(reason);
+                // the others are listed in its place, so that it keeps its number
+                return Room::default();
+            }
+            let begun = (1..=fit::PER_DEVICE).filter(|number| {
+                candidate(want, &node.name, device, *number)
+                    .is_some_and(|place| begun(want, &place, view))
+            });
+            Room {
+                free: free(pool, &node.name, device),
+                begun: begun.collect(),
+                taken: Vec::new(),
+            }
+        })
+        .collect();
+    let limit = match brick_limit(node, pool) {
+        Ok(limit) => limit,
+        Err(full) => {
+            why = Some(full);
+            0
+        }
+    };
+    (Site { zone, rooms, limit }, why)
+}
+
+/// How many bricks one process serves with `cluster.brick-multiplex`: each has about 260 files open, and past the limit of the
+/// process `volume start` still says `opRet` 0 while the brick is not online (measured: 75 bricks with 20000 files). Debian
+/// gives glusterd 65536 files, other systems less: this many fit into 20000.
+const PER_PROCESS: u64 = 64;
+
+/// How many more bricks a host can run. Without multiplex each brick has a process of its own, and memory is the limit (21 MB
+/// each), which nobody can tell beforehand.
+fn brick_limit(node: &ValidNode, pool: &PoolView) -> Result<u64, String> {
+    let Some(facts) = pool.facts(&node.name) else {
+        return Ok(u64::MAX);
+    };
+    let option = |key: &str| facts.state.global_options.get(key).map(String::as_str);
+    let multiplexed = matches!(option("cluster.brick-multiplex"), Some("on" | "enable"));
+    let each = option("cluster.max-bricks-per-process").and_then(|text| text.parse::<u64>().ok());
+    if !multiplexed || each.is_some_and(|each| (1..=PER_PROCESS).contains(&each)) {
+        return Ok(u64::MAX);
     }
-    // free space and answers change between two tries: what was begun is gone on with, so that nothing half made stays
-    let mut places: Vec<_> = places.into_iter().enumerate().collect();
-    places.sort_by_key(|(_, place)| !begun(want, place, view));
-    places.truncate(needed);
-    // the order of bricks stays what it would have been
-    places.sort_by_key(|(at, _)| *at);
-    Ok(places.into_iter().map(|(_, place)| place).collect())
+    let running = facts
+        .state
+        .volumes
+        .iter()
+        .flat_map(|volume| &volume.bricks)
+        .filter(|brick| brick.online == Some(true))
+        .count() as u64;
+    match PER_PROCESS.saturating_sub(running) {
+        0 => Err(format!(
+            "{} runs {running} bricks in one process (cluster.brick-multiplex), which has not files enough for more than {PER_PROCESS}: set cluster.max-bricks-per-process to 10 in spec.options of the cluster",
+            node.name
+        )),
+        left => Ok(left),
+    }
+}
+
+/// Why a volume does not fit: what it needs, what there is, host by host.
+fn shortage(
+    want: &ValidVolume,
+    load: &Load,
+    nodes: &[&ValidNode],
+    sites: &[Site],
+    reasons: &[Option<String>],
+) -> String {
+    let size = want.set_size();
+    let fits: Vec<u64> = sites.iter().map(|site| site.fits(load.data)).collect();
+    let hosts = fits.iter().filter(|fits| **fits > 0).count();
+    let bytes = Bytes(load.data);
+    let free = if want.capacity.is_some() {
+        format!("{bytes} free for a brick")
+    } else {
+        "a device for bricks".to_owned()
+    };
+    let alone = nodes.iter().all(|node| node.zone == node.name.as_str());
+    let zones = match load.per_zone {
+        most if alone || most >= size as usize => String::new(),
+        1 => ", each in another zone".to_owned(),
+        most => format!(", at most {most} in a zone"),
+    };
+    let (needs, has) = if load.sets == 1 {
+        (
+            format!("{size} hosts with {free}{zones}"),
+            hosts.to_string(),
+        )
+    } else {
+        let all = size as usize * load.sets;
+        (
+            format!(
+                "{size} hosts with {free} for each of {} sets{zones}: {all} bricks",
+                load.sets
+            ),
+            format!(
+                "room for {} on {hosts}",
+                fit::room(sites, &fits, load.sets, load.per_zone)
+            ),
+        )
+    };
+    let mut details: Vec<(&HostName, String)> = nodes
+        .iter()
+        .zip(sites)
+        .zip(&fits)
+        .zip(reasons)
+        .filter_map(|(((node, site), fits), why)| {
+            let zone = if zones.is_empty() {
+                String::new()
+            } else {
+                format!(" (zone {})", node.zone)
+            };
+            let room = match *fits {
+                0 if why.is_some() => None,
+                0 => {
+                    let most = site.rooms.iter().map(|room| room.free).max().unwrap_or(0);
+                    Some(format!("{}{zone} has {}", node.name, rough(most)))
+                }
+                count if load.sets > 1 => {
+                    let count = count.min(load.sets as u64);
+                    Some(format!("{}{zone} has room for {count}", node.name))
+                }
+                _ if !zones.is_empty() => Some(format!("{}{zone} has room", node.name)),
+                _ => None,
+            };
+            let why = why.as_ref().map(|why| format!("{why}{zone}"));
+            let parts: Vec<String> = why.into_iter().chain(room).collect();
+            (!parts.is_empty()).then(|| (&node.name, parts.join(", ")))
+        })
+        .collect();
+    details.sort();
+    let why = if details.is_empty() {
+        "no other host is listed".into()
+    } else {
+        let texts: Vec<String> = details.into_iter().map(|(_, text)| text).collect();
+        texts.join("; ")
+    };
+    format!("needs {needs}, has {has}: {why}")
+}
+
+/// Bytes for people, rounded down to three digits or so.
+fn rough(bytes: u64) -> String {
+    let (shift, unit) = [(40, "Ti"), (30, "Gi"), (20, "Mi")]
+        .into_iter()
+        .find(|(shift, _)| bytes >> shift > 0)
+        .unwrap_or((10, "Ki"));
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    format!("{}.{}{unit} free", tenths / 10, tenths % 10)
 }
 
 fn begun(want: &ValidVolume, place: &BrickPlace, view: &VolumeView) -> bool {
@@ -125,43 +323,26 @@ fn usable(pool: &PoolView, host: &HostName, device: &HostPath) -> Result<(), Str
     device_ready(facts.devices.get(device), device).map_err(|why| format!("{host}: {device} {why}"))
 }
 
+/// What bricks may use: what the file system has free (what lies in the trash is used), without the hundredth of it that
+/// GlusterFS keeps (`storage.reserve`).
 fn free(pool: &PoolView, host: &HostName, device: &HostPath) -> u64 {
     match pool.facts(host).and_then(|facts| facts.devices.get(device)) {
-        Some(DeviceFacts::Present { free, .. }) => free.0,
+        Some(DeviceFacts::Present { free, size, .. }) => free.0.saturating_sub(size.0 / 100),
         _ => 0,
     }
 }
 
-fn place_on(
+/// The place of the `number`th brick of a volume on a device, from 1.
+fn candidate(
     want: &ValidVolume,
-    node: &ValidNode,
-    pool: &PoolView,
-    view: &VolumeView,
-) -> Result<BrickPlace, String> {
-    let mut why = format!("{} lists no device", node.name);
-    let mut devices: Vec<&HostPath> = node.devices.iter().collect();
-    // where an earlier try has begun; then the emptiest first; the first of the list where they are equal
-    devices.sort_by_key(|device| {
-        let begun =
-            candidate(want, &node.name, device).is_some_and(|place| begun(want, &place, view));
-        std::cmp::Reverse((begun, free(pool, &node.name, device)))
-    });
-    for device in devices {
-        match usable(pool, &node.name, device) {
-            Ok(()) => {
-                let place = candidate(want, &node.name, device).ok_or_else(|| {
-                    format!("{}: the path of a brick on {device} is too long", node.name)
-                })?;
-                return Ok(place);
-            }
-            Err(reason) => why = reason,
-        }
+    host: &HostName,
+    device: &HostPath,
+    number: u32,
+) -> Option<BrickPlace> {
+    let mut parent = format!("{device}/{}", directory_name(want));
+    if number > 1 {
+        parent = format!("{parent}-{number}");
     }
-    Err(why)
-}
-
-fn candidate(want: &ValidVolume, host: &HostName, device: &HostPath) -> Option<BrickPlace> {
-    let parent = format!("{device}/{}", directory_name(want));
     let path = format!("{parent}/brick").parse().ok()?;
     Some(BrickPlace {
         host: host.clone(),
@@ -186,7 +367,11 @@ pub fn of_brick(want: &ValidVolume, cluster: &ValidCluster, brick: &Brick) -> Op
     let parent = brick.path.as_str().strip_suffix("/brick")?;
     let name = parent.strip_prefix(device.as_str())?.strip_prefix('/')?;
     let digits = name.strip_prefix(want.volume.as_str())?.strip_prefix('-')?;
-    let ours = digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    let (digits, number) = digits.split_once('-').unwrap_or((digits, "2"));
+    let ours = digits.len() == 8
+        && digits.chars().all(|c| c.is_ascii_hexdigit())
+        && matches!(number.parse::<u32>(), Ok(2..=fit::PER_DEVICE))
+        && number.len() == 1;
     Some(BrickPlace {
         host: brick.host.clone(),
         parent: parent.parse().ok().filter(|_| ours)?,
@@ -215,7 +400,11 @@ pub fn candidates(want: &ValidVolume, cluster: &ValidCluster) -> Vec<BrickPlace>
         .nodes
         .iter()
         .flat_map(|node| node.devices.iter().map(move |device| (&node.name, device)));
+    // a device has no more bricks of a volume than there are sets
+    let most = want.sets.min(fit::PER_DEVICE);
     pairs
-        .filter_map(|(host, device)| candidate(want, host, device))
+        .flat_map(|(host, device)| {
+            (1..=most).filter_map(move |number| candidate(want, host, device, number))
+        })
         .collect()
 }

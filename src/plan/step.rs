@@ -22,7 +22,8 @@ pub struct BrickPlace {
 
 impl BrickPlace {
     /// Where its directory lies in the trash of its device; beside it, with `.json` behind, the manifest. Several bricks of one
-    /// device, named by hand, lie side by side there, each with 8 hex of a hash of its path.
+    /// device lie side by side there: those that we placed with their number, those named by hand with 8 hex of a hash of
+    /// their path.
     pub fn trash(&self, name: &str) -> String {
         use sha2::{Digest, Sha256};
         let device = &self.device;
@@ -30,7 +31,20 @@ impl BrickPlace {
             let hash = hex::encode(&Sha256::digest(self.path.as_str().as_bytes())[..4]);
             format!("{device}/.trash/{name}-{hash}")
         } else {
-            format!("{device}/.trash/{name}")
+            let (_, number) = self.directory();
+            format!("{device}/.trash/{name}{number}")
+        }
+    }
+
+    /// The name of the brick's directory: `<volume>-<8 hex>`, which the bricks of a volume share, and `-<n>` for the second
+    /// brick on one device, the third, ….
+    pub fn directory(&self) -> (&str, &str) {
+        let name = self.parent.as_str();
+        let name = name.rsplit('/').next().unwrap_or(name);
+        match name.rfind('-') {
+            // the last part has 8 digits, or it is a number
+            Some(at) if name.len() - at - 1 < 8 => name.split_at(at),
+            _ => (name, ""),
         }
     }
 
@@ -141,7 +155,7 @@ pub enum Step {
         /// JSON.
         manifest: String,
     },
-    /// DESTROYS: stop a volume.
+    /// INTERRUPTS: stop a volume.
     StopVolume(VolumeName),
     /// DESTROYS: delete a volume in gluster; its bricks stay.
     DeleteVolume(VolumeName),
@@ -155,13 +169,16 @@ pub enum Step {
 }
 
 impl Step {
-    /// Steps that take data away from its users: each needs an explicit permission in a spec.
+    /// Steps that keep users from their data and destroy none: only for a volume that nobody uses, with `state: Stopped`, or
+    /// where it is deleted.
+    pub fn interrupts(&self) -> bool {
+        matches!(self, Self::StopVolume(_))
+    }
+
+    /// Steps that take data away for good: only with `deletionPolicy: Delete`, for an object that is being deleted.
     pub fn destroys(&self) -> bool {
         match self {
-            Self::WriteManifest { .. }
-            | Self::StopVolume(_)
-            | Self::DeleteVolume(_)
-            | Self::TrashBricks { .. } => true,
+            Self::WriteManifest { .. } | Self::DeleteVolume(_) | Self::TrashBricks { .. } => true,
             Self::ClaimHost { .. }
             | Self::ReleaseHost { .. }
             | Self::ProbePeer { .. }
@@ -173,6 +190,7 @@ impl Step {
             | Self::ResetOption { .. }
             | Self::StartVolume(_)
             | Self::StartBricks(_)
+            | Self::StopVolume(_)
             | Self::EnableQuota(_)
             | Self::LimitUsage(..)
             | Self::RemoveLimit(_)

@@ -7,7 +7,9 @@ use std::fmt::Display;
 use crate::api::cluster::{Clients, From, GlusterClusterSpec, Permission, Tenancy};
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::quantity;
-use crate::api::volume::{AccessMode, Claim, DeletionPolicy, GlusterVolumeSpec};
+use crate::api::volume::{
+    AccessMode, Claim, DeletionPolicy, Disperse, GlusterVolumeSpec, Layout, Replicate, State,
+};
 use crate::gluster::names::{
     AddressPattern, Brick, Bytes, ClusterName, HostName, HostPath, OptionKey, OptionValue, OwnerId,
     OwnerMark, Uuid, VolumeName,
@@ -89,6 +91,8 @@ pub struct ValidNode {
     pub address: HostName,
     /// Where bricks may live.
     pub devices: Vec<HostPath>,
+    /// What fails together with it.
+    pub zone: String,
 }
 
 impl ValidCluster {
@@ -186,6 +190,7 @@ pub fn cluster(
                     ));
                 }
                 nodes.push(ValidNode {
+                    zone: node.zone.clone().unwrap_or_else(|| name.to_string()),
                     name,
                     address,
                     devices,
@@ -280,6 +285,8 @@ pub struct ValidVolume {
     pub shape: SetShape,
     /// How many of them.
     pub sets: u32,
+    /// Size of the blocks of large files, when they are cut.
+    pub shard: Option<Bytes>,
     /// Bricks, when they were named.
     pub bricks: Option<Vec<Brick>>,
     /// The limit.
@@ -292,6 +299,8 @@ pub struct ValidVolume {
     pub dropped: Vec<OptionKey>,
     /// Who may reach the data.
     pub access: Access,
+    /// Whether it runs.
+    pub state: State,
     /// What deletion does.
     pub deletion: DeletionPolicy,
     /// The claim to make.
@@ -301,10 +310,7 @@ pub struct ValidVolume {
 impl ValidVolume {
     /// Bricks of a set.
     pub fn set_size(&self) -> u32 {
-        match self.shape {
-            SetShape::Distribute => 1,
-            SetShape::Replicate { copies } => copies,
-        }
+        self.shape.size()
     }
 }
 
@@ -342,6 +348,53 @@ pub fn default_volume_name(namespace: &str, name: &str) -> String {
     }
     let hash = hex::encode(&Sha256::digest(whole.as_bytes())[..4]);
     format!("{}_{hash}", &whole[..45])
+}
+
+/// What GlusterFS takes as the size of a shard (tried on 10.3: 4194303 and 4398046511105 are out of range).
+const BLOCK_SIZE: std::ops::RangeInclusive<u64> = (4 << 20)..=(4 << 40);
+
+fn shape(layout: &Layout) -> Result<SetShape, Invalid> {
+    match (&layout.replicate, &layout.disperse) {
+        (Some(_), Some(_)) => Err(Invalid::spec(
+            "spec.layout",
+            "says replicate and disperse: a set keeps copies or fragments",
+        )),
+        (Some(Replicate { copies, arbiter }), None) => match (copies, arbiter) {
+            (3, true) => Ok(SetShape::Arbiter),
+            (_, true) => Err(Invalid::spec(
+                "spec.layout.replicate.arbiter",
+                format!("is the third of three copies, and copies is {copies}"),
+            )),
+            (2..=5, false) => Ok(SetShape::Replicate { copies: *copies }),
+            (_, false) => Err(Invalid::spec(
+                "spec.layout.replicate.copies",
+                format!("{copies} is not 2 to 5"),
+            )),
+        },
+        (None, Some(Disperse { data, redundancy })) => {
+            if !(2..=16).contains(data) {
+                Err(Invalid::spec(
+                    "spec.layout.disperse.data",
+                    format!("{data} is not 2 to 16"),
+                ))
+            } else if *redundancy < 1 || redundancy >= data {
+                Err(Invalid::spec(
+                    "spec.layout.disperse.redundancy",
+                    format!("{redundancy} is not 1 to {} (data is {data})", data - 1),
+                ))
+            } else {
+                Ok(SetShape::Disperse {
+                    data: *data,
+                    redundancy: *redundancy,
+                })
+            }
+        }
+        (None, None) if layout.distribute.is_some() => Ok(SetShape::Distribute),
+        (None, None) => Err(Invalid::spec(
+            "spec.layout",
+            "says neither replicate nor disperse nor distribute",
+        )),
+    }
 }
 
 /// Checks a GlusterVolume against its cluster. `owned_before` is `status.ownedOptions`.
@@ -382,33 +435,34 @@ pub fn volume(
         .map_err(|error| problems.push(Invalid::spec("spec.volumeName", error)))
         .ok();
 
-    let shape = match &spec.layout.replicate {
-        Some(replicate) if (2..=5).contains(&replicate.copies) => SetShape::Replicate {
-            copies: replicate.copies,
-        },
-        Some(replicate) => {
-            problems.push(Invalid::spec(
-                "spec.layout.replicate.copies",
-                format!("{} is not 2 to 5", replicate.copies),
-            ));
-            SetShape::Distribute
-        }
-        None if spec.layout.distribute.is_some() => SetShape::Distribute,
-        None => {
-            problems.push(Invalid::spec(
-                "spec.layout",
-                "says neither replicate nor distribute",
-            ));
+    let shape = match shape(&spec.layout) {
+        Ok(shape) => shape,
+        Err(problem) => {
+            problems.push(problem);
             SetShape::Distribute
         }
     };
+    let shard =
+        spec.layout
+            .shard
+            .as_ref()
+            .and_then(|shard| match quantity::bytes(&shard.block_size) {
+                Ok(size) if BLOCK_SIZE.contains(&size) => Some(Bytes(size)),
+                Ok(size) => {
+                    problems.push(Invalid::spec(
+                        "spec.layout.shard.blockSize",
+                        format!("{size} bytes are not 4Mi to 4Ti"),
+                    ));
+                    None
+                }
+                Err(error) => {
+                    problems.push(Invalid::spec("spec.layout.shard.blockSize", error));
+                    None
+                }
+            });
     let sets = spec.layout.distribute.unwrap_or(1);
-    let size = if let SetShape::Replicate { copies } = shape {
-        copies
-    } else {
-        1
-    };
-    if !(1..=64).contains(&sets) || sets * size > 128 {
+    let size = shape.size();
+    if !(1..=64).contains(&sets) || sets.saturating_mul(size) > 128 {
         problems.push(Invalid::spec(
             "spec.layout.distribute",
             format!("{sets} is not 1 to 64 with at most 128 bricks in all"),
@@ -417,7 +471,7 @@ pub fn volume(
     let bricks = spec
         .bricks
         .as_ref()
-        .map(|list| explicit_bricks(tenant, list, sets * size, cluster, &mut problems));
+        .map(|list| explicit_bricks(tenant, list, (sets, size), cluster, &mut problems));
     let capacity = spec
         .capacity
         .as_ref()
@@ -507,12 +561,14 @@ pub fn volume(
                 mark_option,
                 shape,
                 sets,
+                shard,
                 bricks,
                 capacity,
                 profile,
                 options: wanted,
                 dropped,
                 access,
+                state: spec.state,
                 deletion: spec.deletion_policy,
                 claim: spec.claim.clone(),
             })
@@ -541,7 +597,7 @@ fn client_list(cluster: &ValidCluster) -> Option<OptionValue> {
 fn explicit_bricks(
     tenant: &Tenant<'_>,
     list: &[String],
-    count: u32,
+    (sets, size): (u32, u32),
     cluster: &ValidCluster,
     problems: &mut Vec<Invalid>,
 ) -> Vec<Brick> {
@@ -554,10 +610,13 @@ fn explicit_bricks(
             ),
         ));
     }
-    if list.len() != count as usize {
+    if list.len() != sets.saturating_mul(size) as usize {
         problems.push(Invalid::spec(
             "spec.bricks",
-            format!("{} bricks, the layout needs {count}", list.len()),
+            format!(
+                "{} bricks, the layout needs {sets} times {size}",
+                list.len()
+            ),
         ));
     }
     let mut bricks: Vec<Brick> = Vec::new();
@@ -597,6 +656,26 @@ fn explicit_bricks(
                     problems.push(Invalid::spec(field, format!("{brick} and {other} overlap")));
                 }
                 bricks.push(brick);
+            }
+        }
+    }
+    // with `force` gluster would take it, and one host would be several copies
+    if bricks.len() == list.len() {
+        for (at, brick) in bricks.iter().enumerate() {
+            let size = size.max(1) as usize;
+            let set = at / size;
+            if let Some(other) = bricks[set * size..at]
+                .iter()
+                .find(|other| other.host == brick.host)
+            {
+                problems.push(Invalid::spec(
+                    format!("spec.bricks[{at}]"),
+                    format!(
+                        "{brick} and {other} are of one set, which is bricks {} to {}, and on one host: name bricks of {size} hosts for each set",
+                        set * size,
+                        set * size + size - 1
+                    ),
+                ));
             }
         }
     }

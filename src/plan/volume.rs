@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::volume::State;
 use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
 };
@@ -17,7 +18,7 @@ use super::ownership::{self, Verdict};
 use super::place;
 use super::step::{BrickPlace, Step};
 use super::validate::{Access, ValidCluster, ValidVolume};
-use super::{Plan, cluster};
+use super::{Plan, cluster, layout};
 
 /// Makes clients come from privileged ports. It is set before the first start only: toggled on a running volume it breaks
 /// mounts and quotad (measured).
@@ -28,6 +29,10 @@ const CLOSED: &str = "server.allow-insecure";
 
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
 const CRAWL: Duration = Duration::from_secs(1);
+
+/// How long bricks that do not run are left alone after they were started: a disk that is dead, or a process without files
+/// to open, is not mended by it, and each try restarts daemons.
+const START_AGAIN: Duration = Duration::from_secs(300);
 
 /// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
 pub fn is_open(volume: &Volume) -> bool {
@@ -95,12 +100,36 @@ pub fn needs_clients(
     pool: &PoolView,
     wish: &Wish,
 ) -> bool {
-    want.access == Access::OneWriter
-        && seen(want, cluster, pool).is_some_and(|volume| {
-            volume.status == VolumeStatus::Started
-                && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
-                && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting)
-        })
+    let started = seen(want, cluster, pool).filter(|one| one.status == VolumeStatus::Started);
+    started.is_some_and(|volume| {
+        let to_admit = want.access == Access::OneWriter
+            && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
+            && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting);
+        // before a volume is stopped, whoever has it mounted counts, by a pod or by hand
+        to_admit || (want.state == State::Stopped && wanted_by(wish).is_none())
+    })
+}
+
+/// Who of Kubernetes keeps a volume from being stopped.
+fn wanted_by(wish: &Wish) -> Option<String> {
+    let pods: Vec<&str> = wish
+        .pods
+        .iter()
+        .filter(|pod| !pod.finished)
+        .map(|pod| pod.pod.as_str())
+        .collect();
+    if !pods.is_empty() {
+        return Some(format!("pods use it: {}", pods.join(", ")));
+    }
+    let claim = wish.claim.as_ref()?;
+    Some(format!(
+        "its PersistentVolumeClaim {claim} is bound, and a pod may come with it: delete the claim, the data stays, and with state Started the claim is made again"
+    ))
+}
+
+/// Why a volume that is to be stopped is not.
+fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
+    wanted_by(situation.wish).or_else(|| super::deletion::mounted(volume, situation))
 }
 
 /// Plans for a volume that shall be there.
@@ -293,8 +322,10 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
         bricks: places.iter().map(BrickPlace::brick).collect(),
     });
     steps.extend(first_options(want));
-    steps.push(Step::StartVolume(want.volume.clone()));
-    if let Some(capacity) = want.capacity {
+    if want.state == State::Started {
+        steps.push(Step::StartVolume(want.volume.clone()));
+    }
+    if let Some(capacity) = want.capacity.filter(|_| want.state == State::Started) {
         steps.push(Step::EnableQuota(want.volume.clone()));
         steps.push(Step::LimitUsage(want.volume.clone(), capacity));
     }
@@ -325,8 +356,8 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
     let tried = view.bricks.iter().find(|(_, facts)| {
         matches!(facts, BrickFacts::Present { owner: Some(owner), .. } if want.mark.same_object(owner, cluster.take_over.as_ref()))
     });
-    let bricks = want.sets as usize * want.set_size() as usize;
-    let could_hold_all = want.bricks.is_none() && silent.len() >= bricks;
+    // sets share hosts, so the hosts of one set may hold all
+    let could_hold_all = want.bricks.is_none() && silent.len() >= want.set_size() as usize;
     let why = match tried {
         Some((brick, _)) => format!("{brick} is marked already, so it may have been made before"),
         None if could_hold_all => "all of its bricks may lie there".to_owned(),
@@ -338,7 +369,7 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
     ))
 }
 
-fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
     list.iter()
         .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
         .collect()
@@ -361,6 +392,7 @@ fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
 fn first_options(want: &ValidVolume) -> Vec<Step> {
     let mut base = base_options(want);
     base.extend(pairs(&[PRIVILEGED]));
+    base.extend(layout::shard_options(want));
     // quota's crawl is a client that is not privileged: where it comes later, this does too
     if want.capacity.is_none() {
         base.extend(pairs(&[(CLOSED, "off")]));
@@ -452,7 +484,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         ConditionType::Owned,
         format!("all bricks that can be read carry the mark {}", want.mark),
     );
-    if let Some(why) = layout_differs(want, volume) {
+    if let Some(why) = layout::differs(want, volume) {
         let mut findings = health(want, volume, pool, &view.quota);
         findings.extend([
             owned,
@@ -472,20 +504,33 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         });
     }
     steps.extend(options_steps(want, volume));
+    let down = offline(want, pool);
+    let waits = view
+        .start_tried
+        .and_then(|age| START_AGAIN.checked_sub(age))
+        .filter(|_| !down.is_empty() && volume.status == VolumeStatus::Started);
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
-            steps.push(Step::StartVolume(want.volume.clone()));
+            if want.state == State::Started {
+                steps.push(Step::StartVolume(want.volume.clone()));
+            }
         }
-        VolumeStatus::Started if !offline(want, pool).is_empty() => {
+        VolumeStatus::Started if down.is_empty() => {}
+        VolumeStatus::Started if waits.is_none() => {
             steps.push(Step::StartBricks(want.volume.clone()));
         }
         VolumeStatus::Started => {}
     }
     let mut findings = vec![owned];
-    let quota = quota_steps(want, volume, view);
+    // quota is a matter of a volume that runs
+    let quota = if want.state == State::Started || volume.status == VolumeStatus::Started {
+        quota_steps(want, volume, view)
+    } else {
+        Plan::default()
+    };
     steps.extend(quota.steps);
-    let quota_problem = quota.findings.first().cloned();
-    let recheck = quota.recheck;
+    let mut problem = quota.findings.first().cloned();
+    let mut recheck = quota.recheck;
     // who may write comes first, and alone: a brick that does not start, or an option that gluster refuses, must not
     // keep a database from moving to a living node
     let attach = match volume.status {
@@ -497,9 +542,38 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     if !attach.steps.is_empty() {
         steps = attach.steps;
     }
+    if want.state == State::Stopped && volume.status == VolumeStatus::Started {
+        if let Some(why) = stop_blocked(volume, situation) {
+            let why = format!("volume {} is not stopped: {why}", want.volume);
+            problem = Some(Finding::no(ConditionType::InSync, Reason::StopBlocked, why));
+            recheck = Some(cluster::RETRY);
+        } else {
+            // nothing else matters to a volume that nobody uses
+            steps = vec![Step::StopVolume(want.volume.clone())];
+        }
+    }
     findings.extend(attach.findings);
     findings.extend(health(want, volume, pool, &view.quota));
-    findings.push(in_sync(&steps, quota_problem));
+    if let Some(left) = waits {
+        let why = not_starting(want, &down);
+        findings.push(Finding::no(
+            ConditionType::Healthy,
+            Reason::BrickDown,
+            why.clone(),
+        ));
+        problem = problem.or(Some(Finding::no(
+            ConditionType::InSync,
+            Reason::BrickDown,
+            why,
+        )));
+        // one that was slow to start is up by then
+        recheck = recheck.or(Some(left.min(Duration::from_secs(2))));
+    }
+    findings.push(in_sync(
+        &steps,
+        problem,
+        &foreign_options(want, volume, pool),
+    ));
     Plan {
         steps,
         findings,
@@ -524,10 +598,11 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
         };
         let bricks = online(want, pool);
         let size = want.set_size() as usize;
+        let majority = want.shape.majority() as usize;
         !bricks.is_empty()
             && bricks
                 .chunks(size)
-                .all(|set| set.iter().filter(|brick| heard(brick)).count() * 2 > size)
+                .all(|set| set.iter().filter(|brick| heard(brick)).count() >= majority)
     });
     attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
 }
@@ -551,11 +626,18 @@ fn disagree(want: &ValidVolume, pool: &PoolView) -> Option<String> {
     ))
 }
 
-fn in_sync(steps: &[Step], problem: Option<Finding>) -> Finding {
+fn in_sync(steps: &[Step], problem: Option<Finding>, foreign: &[String]) -> Finding {
     match problem {
         Some(problem) => problem,
-        None if steps.is_empty() => {
+        None if steps.is_empty() && foreign.is_empty() => {
             Finding::yes(ConditionType::InSync, "everything is as declared")
+        }
+        None if steps.is_empty() => {
+            let message = format!(
+                "everything is as declared; options that others have set are left alone: {}",
+                foreign.join(", ")
+            );
+            Finding::yes(ConditionType::InSync, message)
         }
         None => {
             let list = steps
@@ -584,10 +666,11 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
             .collect()
     };
     let mut steps = Vec::new();
-    for (options, each) in [
-        (missing(&base_options(want)), false),
-        (missing(&want.options), true),
-    ] {
+    let mut base = base_options(want);
+    if never_started {
+        base.extend(layout::shard_options(want));
+    }
+    for (options, each) in [(missing(&base), false), (missing(&want.options), true)] {
         if !options.is_empty() {
             steps.push(Step::SetOptions {
                 volume: want.volume.clone(),
@@ -607,6 +690,49 @@ fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Options that GlusterFS sets itself when it creates a volume or switches quota on.
+const GLUSTERS_OWN: [(&str, &str); 6] = [
+    ("transport.address-family", "inet"),
+    ("storage.fips-mode-rchecksum", "on"),
+    ("nfs.disable", "on"),
+    ("performance.client-io-threads", "off"),
+    ("cluster.granular-entry-heal", "on"),
+    ("features.quota-deem-statfs", "on"),
+];
+
+/// Options of the volume that neither its spec nor we nor GlusterFS itself have set: they are told, and never touched.
+fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
+    let ours = |key: &str| {
+        let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
+        let quota = ["features.quota", "features.inode-quota"];
+        let shard = [layout::SHARD, layout::SHARD_SIZE];
+        base.contains(&key)
+            || quota.contains(&key)
+            || (want.shard.is_some() && shard.contains(&key))
+    };
+    // options of the whole pool show up among those of each volume
+    let of_the_pool = |key: &String| {
+        let mut hosts = pool.answered();
+        hosts.any(|(_, facts)| facts.state.global_options.contains_key(key))
+    };
+    let declared = |key: &String| {
+        let mut keys = want.options.keys().chain(want.profile.keys());
+        keys.any(|other| other.as_str() == key)
+            || want.dropped.iter().any(|one| one.as_str() == key)
+    };
+    volume
+        .options
+        .iter()
+        .filter(|(key, value)| {
+            !ours(key)
+                && !declared(key)
+                && !of_the_pool(key)
+                && !GLUSTERS_OWN.contains(&(key.as_str(), value.as_str()))
+        })
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
@@ -683,27 +809,6 @@ fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
     }
 }
 
-fn layout_differs(want: &ValidVolume, volume: &Volume) -> Option<String> {
-    let copies = want.set_size();
-    let bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
-    let same = volume.replica_count.max(1) == copies
-        && volume.arbiter_count == 0
-        && volume.disperse_count == 0
-        && bricks == copies * want.sets;
-    let same_bricks = want
-        .bricks
-        .as_ref()
-        .is_none_or(|wanted| *wanted == bricks_of(volume));
-    (!same || !same_bricks).then(|| {
-        format!(
-            "volume {} is {} with {bricks} bricks ({}), the spec declares {} sets of {copies}; a layout is not changed by an edit",
-            want.volume, volume.type_name,
-            volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect::<Vec<_>>().join(" "),
-            want.sets
-        )
-    })
-}
-
 /// Whether each brick's process runs, asked of the host that it lives on; `None` where that host does not answer.
 pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)> {
     let mut result: Vec<(Brick, Option<bool>)> = Vec::new();
@@ -723,6 +828,23 @@ pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)>
         }
     }
     result
+}
+
+/// What to say of bricks that do not run though they were started.
+fn not_starting(want: &ValidVolume, down: &[Brick]) -> String {
+    let logs: Vec<String> = down
+        .iter()
+        .map(|brick| {
+            let log = brick.path.as_str().trim_matches('/').replace('/', "-");
+            format!("{brick} (see /var/log/glusterfs/bricks/{log}.log there)")
+        })
+        .collect();
+    format!(
+        "not running though `gluster volume start {} force` was done: {}; it is tried again every {} minutes",
+        want.volume,
+        logs.join(", "),
+        START_AGAIN.as_secs() / 60
+    )
 }
 
 fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {
@@ -747,20 +869,26 @@ pub fn health(
         .filter(|(_, state)| *state != Some(true))
         .map(|(brick, state)| {
             if state.is_none() {
-                format!("{brick} (its host does not answer)")
+                format!("{brick} (its host does not answer, or it is just starting)")
             } else {
                 brick.to_string()
             }
         })
         .collect();
     let size = want.set_size() as usize;
-    // two copies go on with one (GlusterFS' default quorum for them is none); three or more need a majority
-    let needed = if size <= 2 { 1 } else { size / 2 + 1 };
+    let needed = want.shape.quorum() as usize;
     let writable = !bricks.is_empty()
         && bricks
             .chunks(size)
             .all(|set| set.iter().filter(|(_, state)| *state == Some(true)).count() >= needed);
-    let healthy = if down.is_empty() {
+    let stopped = want.state == State::Stopped && volume.status != VolumeStatus::Started;
+    let healthy = if stopped {
+        Finding::no(
+            ConditionType::Healthy,
+            Reason::Stopped,
+            "no brick runs, since spec.state is Stopped",
+        )
+    } else if down.is_empty() {
         Finding::yes(
             ConditionType::Healthy,
             format!("all {} bricks run", bricks.len()),
@@ -776,6 +904,11 @@ pub fn health(
     let unlimited = matches!(quota, QuotaView::Off | QuotaView::NoLimit);
     let limited = want.capacity.is_none() || (volume.quota_enabled() && !unlimited);
     let ready = match volume.status {
+        VolumeStatus::Created | VolumeStatus::Stopped if stopped => Finding::no(
+            ConditionType::Ready,
+            Reason::Stopped,
+            "the volume is stopped, since spec.state is Stopped",
+        ),
         VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
             ConditionType::Ready,
             Reason::Working,

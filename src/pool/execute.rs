@@ -153,7 +153,14 @@ impl Pool {
             }
             Step::ResetOption { volume, key } => gluster(Gluster::Reset(volume, key)).await,
             Step::StartVolume(volume) => gluster(Gluster::Start(volume)).await,
-            Step::StartBricks(volume) => gluster(Gluster::StartBricks(volume)).await,
+            Step::StartBricks(volume) => {
+                let result = gluster(Gluster::StartBricks(volume.clone())).await;
+                if result.is_ok() {
+                    let now = Instant::now();
+                    self.memory().brick_starts.insert(volume, now);
+                }
+                result
+            }
             Step::EnableQuota(volume) => gluster(Gluster::QuotaEnable(volume)).await,
             Step::LimitUsage(volume, bytes) => gluster(Gluster::QuotaLimit(volume, bytes)).await,
             Step::RemoveLimit(volume) => gluster(Gluster::QuotaRemove(volume)).await,

@@ -44,6 +44,8 @@ struct Memory {
     checked: BTreeSet<HostName>,
     /// By the name of the lock: the volume, or `pool`.
     unsettled: BTreeMap<String, Unsettled>,
+    /// When bricks of these volumes that did not run were last started; gone as soon as all of them run.
+    brick_starts: BTreeMap<VolumeName, Instant>,
 }
 
 /// The hosts of one GlusterCluster.

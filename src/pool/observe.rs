@@ -51,6 +51,19 @@ impl Pool {
     /// see the silent ones as disconnected.
     fn settle(&self, observation: &Observation) {
         let view = &observation.view;
+        let is_down = |volume: &VolumeName| {
+            let hosts = view.answered();
+            let mut seen = hosts.filter_map(|(_, facts)| facts.state.volume(volume));
+            seen.any(|volume| {
+                volume
+                    .bricks
+                    .iter()
+                    .any(|brick| brick.online == Some(false))
+            })
+        };
+        self.memory()
+            .brick_starts
+            .retain(|volume, _| is_down(volume));
         let known_down = |name: &HostName| {
             let mut seen = view
                 .answered()
@@ -155,6 +168,7 @@ impl Pool {
             quota,
             crawling,
             clients,
+            start_tried: self.memory().brick_starts.get(volume).map(Instant::elapsed),
         }
     }
 

@@ -252,8 +252,8 @@ async fn defaults_are_filled_in(server: &Server) {
     assert_eq!(
         filled(Kind::Volume).await,
         json!({
-            "clusterName": "prod", "layout": {"replicate": {"copies": 3}},
-            "profile": "default", "deletionPolicy": "Retain",
+            "clusterName": "prod", "layout": {"replicate": {"copies": 3, "arbiter": false}},
+            "profile": "default", "state": "Started", "deletionPolicy": "Retain",
         })
     );
     assert_eq!(

@@ -27,6 +27,10 @@ fn day_two() {
         options(world);
     });
     world.scene(
+        "a volume in use is not stopped; one that nobody uses is, and starts again",
+        || stopped(world),
+    );
+    world.scene(
         "Retain leaves the volume, and an object of the same name gets it back",
         || retain(world),
     );
@@ -295,6 +299,53 @@ fn options(world: &World) {
         "{text}"
     );
     world.delete(&format!("{VOLUMES}/opts"));
+}
+
+fn stopped(world: &World) {
+    const CLAIM: &str = "/api/v1/namespaces/shop/persistentvolumeclaims/still-data";
+    let bound = || {
+        let claim = world.get(CLAIM);
+        claim.is_some_and(|claim| claim["status"]["phase"] == "Bound")
+    };
+    let claim = json!({"name": "still-data", "accessModes": ["ReadWriteMany"]});
+    world.ready_volume("still", &json!({"capacity": "64Mi", "claim": claim}));
+    world.wait(CLAIM, SOON, "is bound", |claim| {
+        claim["status"]["phase"] == "Bound"
+    });
+    let mount = Mount::of(world, "shop_still");
+    let sum = mount.sh("head -c 3000000 /dev/urandom > data; sync; sha256sum data");
+    edit(world, "still", &json!({"state": "Stopped"}));
+    let blocked = |words: &str| {
+        world.wait_volume("still", SOON, words, |object| {
+            is_false(object, "InSync", "StopBlocked", &[words])
+                && condition(object, "Ready").0 == "True"
+        });
+    };
+    blocked("PersistentVolumeClaim shop/still-data is bound");
+    world.delete(CLAIM);
+    blocked(&format!("mounted on {}", world.hosts.address("client1")));
+    mount.sh("sha256sum data");
+    drop(mount);
+    world.wait_volume("still", SOON, "is stopped", |object| {
+        is_false(object, "Ready", "Stopped", &["spec.state"])
+            && condition(object, "InSync").0 == "True"
+    });
+    let info = || world.gluster("node1", &["volume", "info", "shop_still"]);
+    assert!(info().contains("Status: Stopped"), "{}", info());
+    assert!(
+        !bound(),
+        "the claim is not made again as long as it is stopped"
+    );
+    edit(world, "still", &json!({"state": "Started"}));
+    ready(world, "still");
+    world.wait(CLAIM, SOON, "is bound", |claim| {
+        claim["status"]["phase"] == "Bound"
+    });
+    let mount = Mount::of(world, "shop_still");
+    assert_eq!(mount.sh("sha256sum data"), sum);
+    drop(mount);
+    assert_eq!(limit(world, "shop_still"), "64.0MB");
+    world.delete(&format!("{VOLUMES}/still"));
 }
 
 fn retain(world: &World) {

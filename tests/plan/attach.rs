@@ -109,6 +109,7 @@ impl Model {
                 .map(|(name, node)| ((*name).to_owned(), node.facts.clone()))
                 .collect(),
             storage: [STORAGE.to_owned()].into(),
+            claim: None,
         }
     }
 

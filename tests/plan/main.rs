@@ -4,7 +4,9 @@
 #![allow(clippy::needless_pass_by_value)] // so that json! can stand in the call
 
 mod attach;
+mod place;
 mod pool;
+mod state;
 mod validate;
 mod volume;
 mod world;

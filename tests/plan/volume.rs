@@ -23,11 +23,11 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-fn plan(world: &World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+pub fn plan(world: &World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
     world.with(want, cluster, |situation| volume::plan(want, situation))
 }
 
-fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
+pub fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
     plan.findings
         .iter()
         .rev()
@@ -35,7 +35,7 @@ fn holds(plan: &Plan, kind: ConditionType) -> Option<bool> {
         .and_then(|finding| finding.holds)
 }
 
-fn reason(plan: &Plan, kind: ConditionType) -> Option<Reason> {
+pub fn reason(plan: &Plan, kind: ConditionType) -> Option<Reason> {
     plan.findings
         .iter()
         .rev()
@@ -64,13 +64,13 @@ fn is_safe(plan: &Plan, world: &World, want: &ValidVolume) {
                 }
             }
             Step::CreateVolume { .. } => assert!(world.volume.is_none(), "made twice"),
-            step => assert!(!step.destroys(), "{step:?}"),
+            step => assert!(!step.destroys() && !step.interrupts(), "{step:?}"),
         }
     }
 }
 
 /// Plans and executes until nothing is left to do.
-fn settle(world: &mut World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
+pub fn settle(world: &mut World, want: &ValidVolume, cluster: &ValidCluster) -> Plan {
     for _ in 0..10 {
         let plan = plan(world, want, cluster);
         is_safe(&plan, world, want);
@@ -97,6 +97,17 @@ fn as_declared(plan: &Plan, world: &World, want: &ValidVolume) {
     let (volume, _) = world.volume.as_ref().unwrap();
     assert_eq!(volume.status, VolumeStatus::Started);
     assert_eq!(world.limit, want.capacity.map(|bytes| bytes.0));
+    let option = |key: &str| volume.options.get(key).cloned();
+    assert_eq!(
+        (
+            option("features.shard"),
+            option("features.shard-block-size")
+        ),
+        (
+            want.shard.map(|_| "on".into()),
+            want.shard.map(|size| size.0.to_string())
+        )
+    );
     for (key, value) in want.options.iter().chain(&want.profile) {
         let wanted = want.options.get(key).unwrap_or(value);
         assert_eq!(
@@ -117,12 +128,21 @@ fn specs() -> impl Strategy<Value = Value> {
         json!({"replicate": {"copies": 2}}),
         json!({"replicate": {"copies": 3}}),
         json!({"replicate": {"copies": 2}, "distribute": 2}),
+        json!({"replicate": {"copies": 3, "arbiter": true}}),
+        json!({"disperse": {"data": 2, "redundancy": 1}}),
+        json!({"disperse": {"data": 3, "redundancy": 1}, "shard": {"blockSize": "8Mi"}}),
+        json!({"distribute": 2, "shard": {}}),
     ]);
     let options = prop::sample::select(vec![
         json!({}),
         json!({"performance.cache-size": "64MB", "performance.readdir-ahead": "off"}),
     ]);
-    let profile = prop::sample::select(vec!["default", "database"]);
+    let profile = prop::sample::select(vec![
+        "default",
+        "database",
+        "virtual-machines",
+        "small-files",
+    ]);
     let claim = prop::sample::select(vec!["none", "ReadWriteOnce", "ReadWriteMany"]);
     (layout, options, profile, prop::option::of(1_u32..9), claim).prop_map(
         |(layout, options, profile, size, claim)| {
@@ -162,6 +182,11 @@ proptest! {
         // started without its first options, by somebody else: closed then, it would break mounts
         let opened = world.volume.as_ref().is_some_and(|(volume, _)| volume.status == VolumeStatus::Started && !volume.options.contains_key("client.bind-insecure"));
         let end = settle(&mut world, &want, &cluster);
+        if opened && want.shard.is_some() {
+            // it may have files by now, which are whole
+            prop_assert_eq!(reason(&end, ConditionType::InSync), Some(Reason::LayoutDiffers));
+            return Ok(());
+        }
         as_declared(&end, &world, &want);
         let closed = world.volume.as_ref().unwrap().0.options.get(CLOSED).is_some_and(|value| value == "off");
         prop_assert!(closed || opened);
@@ -207,7 +232,7 @@ proptest! {
                 *known = names; // gluster tells its peers
             }
         }
-        let fits = nodes >= want.sets as usize * want.set_size() as usize;
+        let fits = nodes >= want.set_size() as usize;
         let end = settle(&mut world, &want, &cluster);
         if fits {
             as_declared(&end, &world, &want);
@@ -281,7 +306,98 @@ proptest! {
     }
 }
 
-fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
+/// A brick that does not run is started once, and then left alone for a while: the condition says where to look.
+#[test]
+fn a_brick_that_does_not_start_is_not_started_for_ever() {
+    use std::time::Duration;
+    let (world, cluster, spec) = ready(json!({"layout": {"replicate": {"copies": 3}}}), 3);
+    let want = want(&cluster, spec, &[]);
+    let mut view = world.view(&cluster);
+    if let Some(gluster_operator::gluster::model::HostView::Answered(facts)) =
+        view.hosts.get_mut(&host("n2"))
+    {
+        let bricks = &mut facts.state.volumes[0].bricks;
+        let own = bricks.iter_mut().find(|brick| brick.host == "n2");
+        own.unwrap().online = Some(false);
+    }
+    let planned = |start_tried| {
+        world.with(&want, &cluster, |situation| {
+            let mut seen = situation.view.clone();
+            seen.start_tried = start_tried;
+            volume::plan(
+                &want,
+                volume::Situation {
+                    pool: &view,
+                    view: &seen,
+                    ..situation
+                },
+            )
+        })
+    };
+    for age in [None, Some(301)] {
+        let found = planned(age.map(Duration::from_secs));
+        assert!(
+            matches!(found.steps.as_slice(), [Step::StartBricks(_)]),
+            "{age:?}: {:?}",
+            found.steps
+        );
+    }
+    let found = planned(Some(Duration::from_secs(1)));
+    assert!(found.steps.is_empty() && found.recheck.is_some());
+    for kind in [ConditionType::Healthy, ConditionType::InSync] {
+        let finding = found.findings.iter().rfind(|finding| finding.kind == kind);
+        let finding = finding.unwrap();
+        assert_eq!(
+            (finding.holds, finding.reason),
+            (Some(false), Reason::BrickDown)
+        );
+        assert!(
+            finding.message.contains("n2:/b/shop_data-0000000d/brick")
+                && finding
+                    .message
+                    .contains("/var/log/glusterfs/bricks/b-shop_data-0000000d-brick.log"),
+            "{}",
+            finding.message
+        );
+    }
+    assert_eq!(
+        holds(&found, ConditionType::Ready),
+        Some(true),
+        "two of three run"
+    );
+}
+
+/// Sharding that is not as declared is never changed once a volume may have data.
+#[test]
+fn shards_of_a_volume_with_data_are_left_alone() {
+    for (had, wanted) in [
+        (Some("8Mi"), None),
+        (None, Some("8Mi")),
+        (Some("8Mi"), Some("16Mi")),
+    ] {
+        let spec = |blocks: Option<&str>| match blocks {
+            Some(size) => json!({"layout": {"distribute": 1, "shard": {"blockSize": size}}}),
+            None => json!({"layout": {"distribute": 1}}),
+        };
+        let (mut world, cluster, _) = ready(spec(had), 3);
+        let next = want(
+            &cluster,
+            spec(wanted),
+            &["features.shard", "features.shard-block-size"],
+        );
+        for status in [VolumeStatus::Started, VolumeStatus::Stopped] {
+            world.volume.as_mut().unwrap().0.status = status;
+            let found = plan(&world, &next, &cluster);
+            assert!(found.steps.is_empty(), "{:?}", found.steps);
+            assert_eq!(
+                reason(&found, ConditionType::InSync),
+                Some(Reason::LayoutDiffers)
+            );
+        }
+    }
+}
+
+pub fn ready(spec: Value, nodes: usize) -> (World, ValidCluster, Value) {
     let cluster = cluster(nodes, json!({}));
     let first = want(&cluster, spec.clone(), &[]);
     let mut world = World::settled(&cluster);
@@ -326,7 +442,19 @@ fn only_owned_options_are_reset() {
         })
         .collect();
     assert_eq!(reset, ["performance.cache-size"]);
-    settle(&mut world, &next, &cluster);
+    for (key, value) in [("nfs.disable", "on"), ("transport.address-family", "inet")] {
+        let (volume, _) = world.volume.as_mut().unwrap();
+        volume.options.insert(key.into(), value.into()); // as gluster itself does
+    }
+    let end = settle(&mut world, &next, &cluster);
+    let in_sync = end
+        .findings
+        .iter()
+        .rfind(|finding| finding.kind == ConditionType::InSync);
+    assert_eq!(
+        in_sync.unwrap().message,
+        "everything is as declared; options that others have set are left alone: performance.readdir-ahead"
+    );
     let options = &world.volume.as_ref().unwrap().0.options;
     assert_eq!(
         options["performance.readdir-ahead"], "off",
@@ -335,6 +463,35 @@ fn only_owned_options_are_reset() {
     assert_eq!(options["performance.io-thread-count"], "16");
     assert_eq!(options["auth.allow"], "*");
     assert!(!options.contains_key("performance.cache-size"));
+}
+
+/// From one profile to another: what the new one does not set is reset, what a user sets himself is not, and never what is on
+/// the never-list, whatever status says.
+#[test]
+fn a_profile_that_left_takes_its_options_along() {
+    let spec = |profile: &str, options: Value| json!({"layout": {"distribute": 1}, "profile": profile, "options": options});
+    let (mut world, cluster, _) = ready(spec("small-files", json!({})), 3);
+    let before = world.volume.as_ref().unwrap().0.options.clone();
+    assert_eq!(before["performance.nl-cache"], "on");
+    let mut owned: Vec<&str> = before.keys().map(String::as_str).collect();
+    owned.extend(["features.shard", "user.x"]); // status was written by somebody else
+    if let Some((volume, _)) = world.volume.as_mut() {
+        volume.options.insert("features.shard".into(), "off".into());
+    }
+    let next = spec("database", json!({"performance.nl-cache-timeout": "120"}));
+    let next = want(&cluster, next, &owned);
+    settle(&mut world, &next, &cluster);
+    let options = &world.volume.as_ref().unwrap().0.options;
+    for (key, value) in [
+        ("performance.nl-cache-timeout", Some("120")),
+        ("performance.nl-cache", None),
+        ("features.cache-invalidation", None),
+        ("network.ping-timeout", Some("10")),
+        ("client.bind-insecure", Some("off")),
+        ("features.shard", Some("off")),
+    ] {
+        assert_eq!(options.get(key).map(String::as_str), value, "{key}");
+    }
 }
 
 #[test]

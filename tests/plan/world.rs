@@ -230,6 +230,7 @@ impl World {
             quota,
             crawling: self.crawling,
             clients: Some(vec![]),
+            start_tried: None,
         }
     }
 
@@ -325,23 +326,31 @@ impl World {
                         _ => return refuse("a brick is not there, or part of a volume"),
                     }
                 }
-                let copies = if let SetShape::Replicate { copies } = shape {
-                    *copies
-                } else {
-                    1
+                // as get-state prints the counts
+                let (replica_count, arbiter_count, disperse_count, redundancy_count) = match *shape
+                {
+                    SetShape::Distribute => (1, 0, 0, 0),
+                    SetShape::Replicate { copies } => (copies, 0, 0, 0),
+                    SetShape::Arbiter => (3, 1, 0, 0),
+                    SetShape::Disperse { data, redundancy } => {
+                        (1, 0, data + redundancy, redundancy)
+                    }
                 };
-                let list = bricks.iter().map(|brick| VolumeBrick {
+                let list = bricks.iter().enumerate().map(|(at, brick)| VolumeBrick {
                     host: brick.host.to_string(),
                     path: brick.path.to_string(),
                     online: None,
-                    arbiter: false,
+                    arbiter: shape.is_arbiter(at),
                 });
                 let made = Volume {
                     name: volume.to_string(),
                     id: "id-1".into(),
                     type_name: "Replicate".into(),
                     bricks: list.collect(),
-                    replica_count: copies,
+                    replica_count,
+                    arbiter_count,
+                    disperse_count,
+                    redundancy_count,
                     ..Volume::default()
                 };
                 self.volume = Some((made, self.hosts.keys().cloned().collect()));

@@ -1,0 +1,167 @@
+//! Stopped and started: only where nobody uses it, and nothing else is taken away.
+
+use gluster_operator::api::condition::{ConditionType, Reason};
+use gluster_operator::gluster::model::{BrickClients, VolumeStatus};
+use gluster_operator::plan::attach::{PodUse, Wish};
+use gluster_operator::plan::step::Step;
+use gluster_operator::plan::validate::{ValidCluster, ValidVolume};
+use gluster_operator::plan::volume::{Situation, needs_clients};
+use gluster_operator::plan::{Plan, volume};
+use serde_json::{Value, json};
+
+use super::volume::{holds, ready, reason, settle};
+use super::world::{World, want};
+
+fn spec(state: &str) -> Value {
+    json!({
+        "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi", "state": state,
+        "claim": {"name": "c", "accessModes": ["ReadWriteMany"]},
+    })
+}
+
+fn plan(
+    world: &World,
+    want: &ValidVolume,
+    cluster: &ValidCluster,
+    wish: &Wish,
+    clients: Option<Vec<BrickClients>>,
+) -> Plan {
+    world.with(want, cluster, |situation| {
+        let mut view = situation.view.clone();
+        view.clients = clients;
+        let situation = Situation {
+            wish,
+            view: &view,
+            ..situation
+        };
+        volume::plan(want, situation)
+    })
+}
+
+fn client(address: &str) -> Vec<BrickClients> {
+    vec![BrickClients {
+        host: "n1".into(),
+        path: "/b/x".into(),
+        clients: vec!["10.0.9.1".into(), address.into()],
+    }]
+}
+
+#[test]
+fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
+    let (world, cluster, _) = ready(spec("Started"), 3);
+    let stop = want(&cluster, spec("Stopped"), &[]);
+    let free = Wish {
+        storage: ["10.0.9.1".to_owned()].into(),
+        ..Wish::default()
+    };
+    let pod = |deleting| Wish {
+        pods: vec![PodUse {
+            pod: "shop/web-0".into(),
+            node: "k1".into(),
+            finished: false,
+            deleting,
+        }],
+        ..free.clone()
+    };
+    let bound = Wish {
+        claim: Some("shop/c".into()),
+        ..free.clone()
+    };
+    for (wish, clients, who) in [
+        (
+            pod(false),
+            Some(client("10.0.9.1")),
+            "pods use it: shop/web-0",
+        ),
+        (
+            pod(true),
+            Some(client("10.0.9.1")),
+            "pods use it: shop/web-0",
+        ),
+        (
+            bound,
+            Some(client("10.0.9.1")),
+            "PersistentVolumeClaim shop/c is bound",
+        ),
+        (
+            free.clone(),
+            Some(client("10.1.1.1")),
+            "mounted on 10.1.1.1",
+        ),
+        (free.clone(), None, "could not be found out"),
+    ] {
+        let found = plan(&world, &stop, &cluster, &wish, clients);
+        assert!(found.steps.is_empty(), "{who}: {:?}", found.steps);
+        assert_eq!(
+            reason(&found, ConditionType::InSync),
+            Some(Reason::StopBlocked)
+        );
+        let says = |kind| {
+            let finding = found.findings.iter().rfind(|finding| finding.kind == kind);
+            finding.unwrap().message.clone()
+        };
+        let message = says(ConditionType::InSync);
+        assert!(message.contains(who), "{message}");
+        assert_eq!(
+            holds(&found, ConditionType::Ready),
+            Some(true),
+            "it still runs"
+        );
+        assert!(found.recheck.is_some());
+    }
+    let found = plan(&world, &stop, &cluster, &free, Some(client("10.0.9.1")));
+    assert!(
+        matches!(found.steps.as_slice(), [Step::StopVolume(_)]),
+        "{:?}",
+        found.steps
+    );
+    // what is asked of the bricks: only when nothing else keeps it
+    let view = world.view(&cluster);
+    assert!(needs_clients(&stop, &cluster, &view, &free));
+    assert!(!needs_clients(&stop, &cluster, &view, &pod(false)));
+    let run = want(&cluster, spec("Started"), &[]);
+    assert!(!needs_clients(&run, &cluster, &view, &free));
+}
+
+#[test]
+fn a_stopped_volume_is_in_sync_and_not_ready_and_starts_again() {
+    let (mut world, cluster, _) = ready(spec("Started"), 3);
+    let stop = want(&cluster, spec("Stopped"), &[]);
+    let free = Wish {
+        storage: ["10.0.9.1".to_owned()].into(),
+        ..Wish::default()
+    };
+    for step in plan(&world, &stop, &cluster, &free, Some(client("10.0.9.1"))).steps {
+        world.take(&step).unwrap();
+    }
+    for _ in 0..2 {
+        let found = plan(&world, &stop, &cluster, &free, None);
+        assert!(found.steps.is_empty(), "{:?}", found.steps);
+        assert_eq!(holds(&found, ConditionType::InSync), Some(true));
+        assert_eq!(holds(&found, ConditionType::Ready), Some(false));
+        assert_eq!(reason(&found, ConditionType::Ready), Some(Reason::Stopped));
+    }
+    // an option still comes
+    let mut more = spec("Stopped");
+    more["options"] = json!({"performance.cache-size": "64MB"});
+    settle(&mut world, &want(&cluster, more, &[]), &cluster);
+    let (volume, _) = world.volume.as_ref().unwrap();
+    assert_eq!(volume.options["performance.cache-size"], "64MB");
+    assert_eq!(volume.status, VolumeStatus::Stopped);
+    let run = want(&cluster, spec("Started"), &[]);
+    let end = settle(&mut world, &run, &cluster);
+    assert_eq!(holds(&end, ConditionType::Ready), Some(true));
+    assert_eq!(world.limit, Some(1 << 30), "the limit stayed");
+}
+
+#[test]
+fn a_volume_that_is_declared_stopped_is_made_and_not_started() {
+    let (world, cluster, _) = ready(spec("Stopped"), 3);
+    let (volume, _) = world.volume.as_ref().unwrap();
+    assert_eq!(volume.status, VolumeStatus::Created);
+    assert_eq!(world.limit, None);
+    let mut world = world;
+    let end = settle(&mut world, &want(&cluster, spec("Started"), &[]), &cluster);
+    assert_eq!(holds(&end, ConditionType::Ready), Some(true));
+    assert_eq!(world.limit, Some(1 << 30));
+}
