@@ -94,6 +94,8 @@ reasons! {
     ManagedElsewhere,
     /// A brick directory's parent is missing or not a file system of its own.
     DeviceNotReady,
+    /// A file system of bricks has no space left that GlusterFS would give to writers.
+    DeviceFull,
     /// Not enough hosts for the layout.
     DoesNotFit,
     /// The volume of that name is not ours.

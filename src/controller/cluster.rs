@@ -119,16 +119,21 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         forgotten,
     };
     write_status(object, context, findings, Some(seen)).await?;
+    let wake = || {
+        if context.calm.is_disturbed(&want, &pool, &view) {
+            // the receiver goes with the process
+            let _ = context.wake.unbounded_send(());
+        }
+    };
+    // news of bricks do not wait for what a locked volume or a glusterd that hangs may delay
+    wake();
     // no command that takes a lock is sent while one would hang
     if let Some(host) = decide::coordinator(&want, &view)
         && decide::held_back(&want, &view).is_none()
     {
         let limited = plan::volume::limited(&want, &view);
         pool.look_at_quotas(host, limited).await;
-    }
-    if context.calm.is_disturbed(&want, &pool, &view) {
-        // the receiver goes with the process
-        let _ = context.wake.unbounded_send(());
+        wake();
     }
     Ok(Action::requeue(if soon {
         Duration::from_secs(1)

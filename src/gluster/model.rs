@@ -357,9 +357,18 @@ pub struct VolumeView {
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
-    /// How long ago bricks of it that did not run were started by [`super::operation::Gluster::StartBricks`], which says that
-    /// all is well also when one ends at once; `None` when all have run since, or it was not tried.
-    pub start_tried: Option<Duration>,
+    /// When bricks of it that did not run were started; `None` when that was not needed for a while.
+    pub start_tried: Option<StartTried>,
+}
+
+/// Bricks that did not run were started by [`super::operation::Gluster::StartBricks`], which says that all is well also when
+/// one ends at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartTried {
+    /// How long ago the last time was.
+    pub ago: Duration,
+    /// How often it was done without a quiet time between.
+    pub times: u32,
 }
 
 /// What `quota list V /` said.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{HostFacts, Peer, PoolView, SilentKind};
+use crate::gluster::model::{HostFacts, HostView, Peer, PoolView, SilentKind};
 use crate::gluster::names::{HostName, OwnerId, Uuid};
 
 use super::Plan;
-use super::place::device_ready;
+use super::place::{device_full, device_ready};
 use super::step::Step;
 use super::validate::ValidCluster;
 
@@ -139,6 +139,34 @@ pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a Ho
     candidates
         .min_by_key(|(_, facts)| facts.state.uuid.as_ref())
         .map(|(name, _)| name)
+}
+
+/// The picture without the members that answer us and that the coordinator has no connection to: a command does not reach them,
+/// and what they say of volumes is what they knew before. `None`: there are none.
+pub fn within_reach(want: &ValidCluster, pool: &PoolView) -> Option<PoolView> {
+    let coordinator = coordinator(want, pool)?;
+    let peers = &pool.facts(coordinator)?.state.peers;
+    let lost = |facts: &HostFacts| {
+        let mut peers = peers.iter().filter(|peer| !peer.connected);
+        peers.any(|peer| Some(&peer.uuid) == facts.state.uuid.as_ref())
+    };
+    let cut_off: Vec<&HostName> = pool
+        .answered()
+        .filter(|(_, facts)| lost(facts))
+        .map(|(name, _)| name)
+        .collect();
+    if cut_off.is_empty() {
+        return None;
+    }
+    let mut near = pool.clone();
+    for name in cut_off {
+        let silent = HostView::Silent {
+            why: format!("{coordinator} has no connection to {name}, which answers"),
+            kind: SilentKind::Unreachable,
+        };
+        near.hosts.insert(name.clone(), silent);
+    }
+    Some(near)
 }
 
 /// Why no write may be sent now though hosts answer: a silent host that the coordinator still believes to be connected
@@ -436,7 +464,7 @@ fn peer_problem(name: &HostName, peer: &Peer) -> Option<(Reason, String)> {
 }
 
 fn devices(want: &ValidCluster, pool: &PoolView) -> Finding {
-    let (mut problems, mut unknown, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut problems, mut full, mut unknown, mut count) = (vec![], vec![], vec![], 0);
     for node in &want.nodes {
         for device in &node.devices {
             count += 1;
@@ -445,6 +473,8 @@ fn devices(want: &ValidCluster, pool: &PoolView) -> Finding {
                 Some(facts) => {
                     if let Err(why) = device_ready(facts.devices.get(device), device) {
                         problems.push(format!("{}: {device} {why}", node.name));
+                    } else if facts.devices.get(device).is_some_and(device_full) {
+                        full.push(format!("{}: {device}", node.name));
                     }
                 }
             }
@@ -455,6 +485,15 @@ fn devices(want: &ValidCluster, pool: &PoolView) -> Finding {
             ConditionType::DevicesReady,
             Reason::DeviceNotReady,
             problems.join("; "),
+        )
+    } else if !full.is_empty() {
+        Finding::no(
+            ConditionType::DevicesReady,
+            Reason::DeviceFull,
+            format!(
+                "no more than 1 % is free, and GlusterFS answers writes with ENOSPC: {}; make room there (files of volumes by a mount only)",
+                full.join("; ")
+            ),
         )
     } else if !unknown.is_empty() {
         unknown.dedup();

@@ -32,6 +32,11 @@ pub fn device_ready(facts: Option<&DeviceFacts>, device: &HostPath) -> Result<()
     }
 }
 
+/// True when bricks on that device take no more data: GlusterFS keeps a hundredth of it (`storage.reserve`).
+pub fn device_full(facts: &DeviceFacts) -> bool {
+    matches!(facts, DeviceFacts::Present { size, free, .. } if size.0 > 0 && free.0 <= size.0 / 100)
+}
+
 /// The places of all bricks of a volume, in gluster's order. Deterministic in its arguments.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::volume::State;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
+    BrickFacts, HostFacts, PoolView, QuotaView, StartTried, Volume, VolumeStatus, VolumeView,
 };
 use crate::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
@@ -31,9 +31,16 @@ const CLOSED: &str = "server.allow-insecure";
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
 const CRAWL: Duration = Duration::from_secs(1);
 
-/// How long bricks that do not run are left alone after they were started: a disk that is dead, or a process without files
-/// to open, is not mended by it, and each try restarts daemons.
-const START_AGAIN: Duration = Duration::from_secs(300);
+/// How long bricks that do not run are left alone after they were started: at first so long, twice as long each time, and
+/// at last for [`START_AGAIN_MAX`]. A disk that is dead, or a process that somebody kills, is not mended by it, and each try
+/// restarts daemons.
+const START_AGAIN: Duration = Duration::from_secs(30);
+const START_AGAIN_MAX: Duration = Duration::from_secs(300);
+
+fn start_again(tried: StartTried) -> Duration {
+    let doubled = START_AGAIN * (1 << tried.times.saturating_sub(1).min(8));
+    doubled.min(START_AGAIN_MAX)
+}
 
 /// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
 pub fn is_open(volume: &Volume) -> bool {
@@ -189,26 +196,55 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     if let Some(blocked) = blocked(want, situation) {
         return blocked;
     }
-    let (with, without) = pool.who_knows(&want.volume);
+    // a host that is cut off does not know what was done since, and learns it when it is back
+    let near = cluster::within_reach(cluster, pool);
+    let near = near.as_ref().unwrap_or(pool);
+    let (with, without) = near.who_knows(&want.volume);
     match (with.is_empty(), without.is_empty()) {
-        (true, _) => plan_new(want, situation),
-        (false, false) => {
-            let message = format!(
-                "{} knows the volume {}, {} does not; a volume that only some hosts have can't be worked with, nothing is changed",
-                join(&with),
-                want.volume,
-                join(&without)
-            );
-            stuck(Reason::GhostVolume, message)
-        }
+        (true, _) => plan_new(
+            want,
+            Situation {
+                pool: near,
+                ..situation
+            },
+        ),
+        (false, false) => stuck(Reason::GhostVolume, ghost(want, near, &with, &without)),
         (false, true) => match seen(want, cluster, pool) {
-            Some(volume) => plan_existing(want, volume, situation),
+            Some(volume) => plan_existing(want, volume, situation, near),
             None => stuck(
                 Reason::ClusterNotReady,
                 "no host can take commands now".into(),
             ),
         },
     }
+}
+
+/// What to say of a volume that only some hosts have. A `create` that failed in its last phase leaves the volume on the host
+/// that was asked, which comes up with it at the next start of its glusterd; `start` and `delete` then refuse for ever, and only
+/// removing its directory helps (measured). A volume that was ever started was known to all: then a host has missed something.
+fn ghost(want: &ValidVolume, pool: &PoolView, with: &[&HostName], without: &[&HostName]) -> String {
+    let volume = &want.volume;
+    let never_started = with.iter().all(|host| {
+        let facts = pool.facts(host);
+        let volume = facts.and_then(|facts| facts.state.volume(volume));
+        volume.is_some_and(|volume| volume.status == VolumeStatus::Created)
+    });
+    let remedy = if never_started && with.len() < without.len() {
+        format!(
+            "a `volume create` that failed there leaves this behind. It was never started, so it goes with one command on {}, as root: `systemctl stop glusterd && rm -r /var/lib/glusterd/vols/{volume} && systemctl start glusterd`; directories of bricks stay as they are, and the rest is done by itself",
+            join(with)
+        )
+    } else {
+        format!(
+            "restart glusterd on {}, so that it fetches what the others know: `systemctl restart glusterd`",
+            join(without)
+        )
+    };
+    format!(
+        "{} knows the volume {volume}, {} does not; a volume that only some hosts have can't be worked with, and nothing is changed: {remedy}",
+        join(with),
+        join(without)
+    )
 }
 
 fn join(hosts: &[&HostName]) -> String {
@@ -238,13 +274,12 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
         cluster,
         pool,
         unsettled,
-        view,
         ..
     } = situation;
     let waiting = |reason, message: String| {
         let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
         match seen(want, cluster, pool) {
-            Some(volume) => findings.extend(health(want, volume, pool, &view.quota)),
+            Some(volume) => findings.extend(health_of(want, volume, situation)),
             None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
         }
         Some(Plan {
@@ -478,13 +513,16 @@ fn foreign(want: &ValidVolume, why: &str) -> Plan {
     plan
 }
 
-fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan {
-    let Situation {
-        cluster,
-        pool,
-        view,
-        ..
-    } = situation;
+/// `pool` is the picture without hosts that are cut off; the situation's own has them.
+fn plan_existing(
+    want: &ValidVolume,
+    volume: &Volume,
+    situation: Situation<'_>,
+    pool: &PoolView,
+) -> Plan {
+    let Situation { cluster, view, .. } = situation;
+    let health = || health_of(want, volume, situation);
+    let situation = Situation { pool, ..situation };
     let differs = pool
         .answered()
         .filter_map(|(name, facts)| Some((name, facts.state.volume(&want.volume)?)))
@@ -514,7 +552,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
                 "whether volume {} is ours can't be told now: {why}; nothing is changed",
                 want.volume
             );
-            let mut findings = health(want, volume, pool, &view.quota);
+            let mut findings = health();
             findings.push(Finding::no(
                 ConditionType::InSync,
                 Reason::HostUnreachable,
@@ -537,7 +575,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         format!("all bricks that can be read carry the mark {}", want.mark),
     );
     if let Some(why) = layout::differs(want, volume) {
-        let mut findings = health(want, volume, pool, &view.quota);
+        let mut findings = health();
         findings.extend([
             owned,
             Finding::no(ConditionType::InSync, Reason::LayoutDiffers, why),
@@ -559,7 +597,7 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
     let down = offline(want, pool);
     let waits = view
         .start_tried
-        .and_then(|age| START_AGAIN.checked_sub(age))
+        .and_then(|tried| start_again(tried).checked_sub(tried.ago))
         .filter(|_| !down.is_empty() && volume.status == VolumeStatus::Started);
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
@@ -608,9 +646,9 @@ fn plan_existing(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) 
         }
     }
     findings.extend(attach.findings);
-    findings.extend(health(want, volume, pool, &view.quota));
+    findings.extend(health());
     if let Some(left) = waits {
-        let why = not_starting(want, &down);
+        let why = not_starting(want, &down, view.start_tried);
         findings.push(Finding::no(
             ConditionType::Healthy,
             Reason::BrickDown,
@@ -917,7 +955,7 @@ pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)>
 }
 
 /// What to say of bricks that do not run though they were started.
-fn not_starting(want: &ValidVolume, down: &[Brick]) -> String {
+fn not_starting(want: &ValidVolume, down: &[Brick], tried: Option<StartTried>) -> String {
     let logs: Vec<String> = down
         .iter()
         .map(|brick| {
@@ -926,10 +964,10 @@ fn not_starting(want: &ValidVolume, down: &[Brick]) -> String {
         })
         .collect();
     format!(
-        "not running though `gluster volume start {} force` was done: {}; it is tried again every {} minutes",
+        "not running though `gluster volume start {} force` was done: {}; it is tried again {} s after the last time, and then less often",
         want.volume,
         logs.join(", "),
-        START_AGAIN.as_secs() / 60
+        tried.map_or(START_AGAIN, start_again).as_secs()
     )
 }
 
@@ -1016,6 +1054,67 @@ pub fn health(
         ),
     };
     vec![ready, healthy]
+}
+
+/// [`health`], and what is wrong with hosts and devices of bricks that run.
+fn health_of(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Vec<Finding> {
+    let Situation {
+        cluster,
+        pool,
+        view,
+        ..
+    } = situation;
+    let mut findings = health(want, volume, pool, &view.quota);
+    if volume.status != VolumeStatus::Started
+        || findings
+            .iter()
+            .any(|finding| finding.kind == ConditionType::Healthy && finding.holds != Some(true))
+    {
+        return findings;
+    }
+    let bricks = bricks_of(volume);
+    let near = cluster::within_reach(cluster, pool);
+    let cut_off: Vec<&str> = near
+        .iter()
+        .flat_map(PoolView::silent)
+        .filter(|(host, ..)| bricks.iter().any(|brick| brick.host == **host))
+        .map(|(_, why, _)| why)
+        .collect();
+    let full: Vec<String> = bricks
+        .iter()
+        .filter(|brick| {
+            let facts = pool.facts(&brick.host);
+            let device = cluster.device_of(brick);
+            device
+                .and_then(|device| facts?.devices.get(device))
+                .is_some_and(place::device_full)
+        })
+        .map(ToString::to_string)
+        .collect();
+    let problem = if !cut_off.is_empty() {
+        Finding::no(
+            ConditionType::Healthy,
+            Reason::PeersDisconnected,
+            format!(
+                "its bricks run, but {}; what is written meanwhile is healed when it has",
+                cut_off.join(", ")
+            ),
+        )
+    } else if !full.is_empty() {
+        Finding::no(
+            ConditionType::Healthy,
+            Reason::DeviceFull,
+            format!(
+                "its bricks run, but on a full file system, where GlusterFS answers writes with ENOSPC: {}; remove files of the volume by a mount, or make room on the device",
+                full.join(", ")
+            ),
+        )
+    } else {
+        return findings;
+    };
+    findings.retain(|finding| finding.kind != ConditionType::Healthy);
+    findings.push(problem);
+    findings
 }
 
 /// Use in steps of 5 % of the limit, rounded down: status must not change with every byte.

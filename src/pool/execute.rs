@@ -107,7 +107,11 @@ impl Pool {
         }
         if let (Step::StartBricks(volume), Ok(())) = (step, &result) {
             let now = Instant::now();
-            self.memory().brick_starts.insert(volume.clone(), now);
+            let mut memory = self.memory();
+            let entry = memory.brick_starts.entry(volume.clone());
+            let (last, times) = entry.or_insert((now, 0));
+            *last = now;
+            *times = times.saturating_add(1);
         }
         drop(lane);
         result

@@ -11,7 +11,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
 
@@ -24,6 +24,9 @@ pub use execute::StepFailure;
 
 /// How many steps that restart daemons run at once in a pool: bunched they cost half, more of them stall writers.
 const DAEMON_LANE: usize = 4;
+
+/// A volume whose bricks had to be started begins to count anew when they have run for so long.
+const QUIET: Duration = Duration::from_secs(300);
 
 /// A look at the pool.
 #[derive(Debug, Clone)]
@@ -54,8 +57,9 @@ struct Memory {
     written: BTreeMap<String, Instant>,
     /// Limits and use, and when they were asked for.
     quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,
-    /// When bricks of these volumes that did not run were last started; gone as soon as all of them run.
-    brick_starts: BTreeMap<VolumeName, Instant>,
+    /// When bricks of these volumes that did not run were last started, and how often; gone when all of them have run for
+    /// [`QUIET`] since.
+    brick_starts: BTreeMap<VolumeName, (Instant, u32)>,
 }
 
 /// The hosts of one GlusterCluster.

@@ -9,14 +9,15 @@ use tracing::{debug, warn};
 
 use crate::gluster::get_state;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind, VolumeView,
+    BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind, StartTried,
+    VolumeView,
 };
 use crate::gluster::names::{Brick, HostName, HostPath, VolumeName};
 use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::output;
 use crate::host::{Host, HostError};
 
-use super::{Observation, Pool};
+use super::{Observation, Pool, QUIET};
 
 impl Pool {
     /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
@@ -63,7 +64,7 @@ impl Pool {
         };
         self.memory()
             .brick_starts
-            .retain(|volume, _| is_down(volume));
+            .retain(|volume, (last, _)| last.elapsed() < QUIET || is_down(volume));
         let known_down = |name: &HostName| {
             let mut seen = view
                 .answered()
@@ -169,7 +170,14 @@ impl Pool {
             quota,
             crawling,
             clients,
-            start_tried: self.memory().brick_starts.get(volume).map(Instant::elapsed),
+            start_tried: self
+                .memory()
+                .brick_starts
+                .get(volume)
+                .map(|(last, times)| StartTried {
+                    ago: last.elapsed(),
+                    times: *times,
+                }),
         }
     }
 

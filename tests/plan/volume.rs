@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{BrickFacts, HostView, VolumeStatus};
+use gluster_operator::gluster::model::{BrickFacts, HostView, StartTried, VolumeStatus};
 use gluster_operator::gluster::names::OwnerMark;
 use gluster_operator::plan::attach::PodUse;
 use gluster_operator::plan::deletion::{self, Deletion};
@@ -335,16 +335,29 @@ fn a_brick_that_does_not_start_is_not_started_for_ever() {
             )
         })
     };
-    for age in [None, Some(301)] {
-        let found = planned(age.map(Duration::from_secs));
+    let tried = |ago, times| {
+        let ago = Duration::from_secs(ago);
+        Some(StartTried { ago, times })
+    };
+    for age in [
+        None,
+        tried(31, 1),
+        tried(61, 2),
+        tried(301, 5),
+        tried(301, 999),
+    ] {
+        let found = planned(age);
         assert!(
             matches!(found.steps.as_slice(), [Step::StartBricks(_)]),
             "{age:?}: {:?}",
             found.steps
         );
     }
-    let found = planned(Some(Duration::from_secs(1)));
-    assert!(found.steps.is_empty() && found.recheck.is_some());
+    for age in [tried(29, 1), tried(59, 2), tried(299, 5), tried(299, 999)] {
+        let found = planned(age);
+        assert!(found.steps.is_empty() && found.recheck.is_some(), "{age:?}");
+    }
+    let found = planned(tried(1, 1));
     for kind in [ConditionType::Healthy, ConditionType::InSync] {
         let finding = found.findings.iter().rfind(|finding| finding.kind == kind);
         let finding = finding.unwrap();
@@ -711,7 +724,31 @@ fn ghosts_are_left_alone() {
         reason(&found, ConditionType::Ready),
         Some(Reason::GhostVolume)
     );
-    world.volume.as_mut().unwrap().1.insert(host("n2"));
+    let told = |found: &Plan| {
+        let mut ready = found.findings.iter();
+        let ready = ready.find(|finding| finding.kind == ConditionType::Ready);
+        ready.unwrap().message.clone()
+    };
+    assert!(
+        told(&found).contains("restart glusterd on n2"),
+        "{}",
+        told(&found)
+    );
+    // what was never started and is on one host alone is what a failed create leaves
+    let (volume, known) = world.volume.as_mut().unwrap();
+    volume.status = VolumeStatus::Created;
+    *known = BTreeSet::from([host("n3")]);
+    let found = plan(&world, &want, &cluster);
+    assert!(found.steps.is_empty());
+    assert!(
+        told(&found).contains("one command on n3")
+            && told(&found).contains("rm -r /var/lib/glusterd/vols/shop_data "),
+        "{}",
+        told(&found)
+    );
+    let (volume, known) = world.volume.as_mut().unwrap();
+    volume.status = VolumeStatus::Started;
+    *known = (1..=3).map(|n| host(&format!("n{n}"))).collect();
     // two volumes of one name
     let mut view = world.view(&cluster);
     if let Some(gluster_operator::gluster::model::HostView::Answered(facts)) =
@@ -734,6 +771,117 @@ fn ghosts_are_left_alone() {
     assert_eq!(
         reason(&found, ConditionType::Ready),
         Some(Reason::GhostVolume)
+    );
+}
+
+/// A host that answers us, and that its peers do not reach.
+fn cut_off(view: &mut gluster_operator::gluster::model::PoolView, name: &str) {
+    let lost = view.facts(&host(name)).unwrap().state.uuid.clone().unwrap();
+    for (this, seen) in &mut view.hosts {
+        if let HostView::Answered(facts) = seen {
+            for peer in &mut facts.state.peers {
+                peer.connected = this.as_str() != name && peer.uuid != lost;
+            }
+        }
+    }
+}
+
+/// It misses what is done meanwhile: neither a ghost nor a disagreement is made of that.
+#[test]
+fn a_host_that_is_cut_off_is_behind_and_nothing_more() {
+    let (world, cluster, spec) = ready(json!({"layout": {"replicate": {"copies": 3}}}), 3);
+    let want = want(&cluster, spec, &[]);
+    let look = |view: &gluster_operator::gluster::model::PoolView| {
+        world.with(&want, &cluster, |situation| {
+            volume::plan(
+                &want,
+                Situation {
+                    pool: view,
+                    ..situation
+                },
+            )
+        })
+    };
+    for name in ["n1", "n2", "n3"] {
+        let mut view = world.view(&cluster);
+        cut_off(&mut view, name);
+        let Some(HostView::Answered(facts)) = view.hosts.get_mut(&host(name)) else {
+            unreachable!()
+        };
+        facts.state.volumes[0].options.remove("auth.allow");
+        let found = look(&view);
+        assert!(found.steps.is_empty(), "{:?}", found.steps);
+        assert_eq!(
+            reason(&found, ConditionType::Ready),
+            Some(Reason::AsDeclared)
+        );
+        assert_eq!(
+            reason(&found, ConditionType::InSync),
+            Some(Reason::AsDeclared)
+        );
+        let healthy = found
+            .findings
+            .iter()
+            .find(|f| f.kind == ConditionType::Healthy);
+        let healthy = healthy.unwrap();
+        assert_eq!(
+            (healthy.holds, healthy.reason),
+            (Some(false), Reason::PeersDisconnected)
+        );
+        assert!(healthy.message.contains(name), "{}", healthy.message);
+        // a volume that was made meanwhile
+        let Some(HostView::Answered(facts)) = view.hosts.get_mut(&host(name)) else {
+            unreachable!()
+        };
+        facts.state.volumes.clear();
+        let found = look(&view);
+        assert_eq!(
+            reason(&found, ConditionType::Ready),
+            Some(Reason::AsDeclared)
+        );
+    }
+}
+
+#[test]
+fn a_full_device_is_told_by_the_pool_and_by_the_volume() {
+    use gluster_operator::gluster::model::DeviceFacts;
+    let (world, cluster, spec) = ready(json!({"layout": {"replicate": {"copies": 3}}}), 3);
+    let want = want(&cluster, spec, &[]);
+    let mut view = world.view(&cluster);
+    let Some(HostView::Answered(facts)) = view.hosts.get_mut(&host("n2")) else {
+        unreachable!()
+    };
+    for device in facts.devices.values_mut() {
+        if let DeviceFacts::Present { size, free, .. } = device {
+            free.0 = size.0 / 100;
+        }
+    }
+    let pool = gluster_operator::plan::cluster::plan(&cluster, &view);
+    assert_eq!(
+        reason(&pool, ConditionType::DevicesReady),
+        Some(Reason::DeviceFull)
+    );
+    assert_eq!(
+        reason(&pool, ConditionType::Ready),
+        Some(Reason::AsDeclared)
+    );
+    let found = world.with(&want, &cluster, |situation| {
+        volume::plan(
+            &want,
+            Situation {
+                pool: &view,
+                ..situation
+            },
+        )
+    });
+    assert!(found.steps.is_empty());
+    assert_eq!(
+        reason(&found, ConditionType::Healthy),
+        Some(Reason::DeviceFull)
+    );
+    assert_eq!(
+        reason(&found, ConditionType::Ready),
+        Some(Reason::AsDeclared)
     );
 }
 
