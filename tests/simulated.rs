@@ -361,6 +361,8 @@ fn spec(dice: &mut Dice) -> Value {
         json!({"replicate": {"copies": 2}}),
         json!({"replicate": {"copies": 3}}),
         json!({"replicate": {"copies": 2}, "distribute": 2}),
+        json!({"replicate": {"copies": 3, "arbiter": true}}),
+        json!({"disperse": {"data": 2, "redundancy": 1}}),
     ]);
     let mut spec = json!({"layout": layout, "profile": dice.pick(&["default", "database"])});
     if dice.below(2) == 0 {
@@ -455,7 +457,7 @@ fn play<F: Future<Output = ()>>(cases: u64, case: impl Fn(u64) -> F) {
 
 #[test]
 fn whatever_breaks_down_it_ends_as_declared() {
-    play(1500, |seed| async move {
+    play(1000, |seed| async move {
         let mut dice = Dice(seed);
         let scene = Scene::new(seed, 4 + dice.below(3));
         strangers(&scene);
@@ -491,7 +493,7 @@ fn whatever_breaks_down_it_ends_as_declared() {
 
 #[test]
 fn deletion_ends_in_the_trash_and_nowhere_else() {
-    play(500, |seed| async move {
+    play(400, |seed| async move {
         let mut dice = Dice(seed);
         let scene = Scene::new(seed, 4 + dice.below(3));
         strangers(&scene);

@@ -44,7 +44,7 @@ fn main() {
             "mkdir -p /mnt/standing && mount -t glusterfs node1:/default_standing /mnt/standing",
         );
         if wants("one") {
-            rows.push(one::measure(&runtime, &gluster, &kube));
+            rows.extend(one::measure(&runtime, &gluster, &kube));
         }
         if wants("burst") {
             rows.extend(burst::measure(&runtime, &gluster, &kube));

@@ -34,9 +34,9 @@ pub fn measure(gluster: &GlusterLab) {
     let mut filled = Vec::new();
     for (soft, hard) in TIMEOUTS {
         let name = volume(soft, hard);
-        // as fast as it goes, until it is refused or three times as much is in
+        // as fast as it goes, until it is refused, or 2.5 GB are in
         let line = format!(
-            "cd /mnt/{name} && s=$(date +%s.%N) && i=0; while [ $i -lt 60 ]; do dd if=/dev/zero of=f$i bs=1M count=10 conv=fsync 2>/dev/null || break; i=$((i+1)); done; \
+            "cd /mnt/{name} && s=$(date +%s.%N) && i=0; while [ $i -lt 250 ]; do dd if=/dev/zero of=f$i bs=1M count=10 conv=fsync 2>/dev/null || break; i=$((i+1)); done; \
              e=$(date +%s.%N); echo \"$(du -sm --apparent-size . | cut -f1) $s $e\"; rm -f f*"
         );
         let text = gluster.shell("client1", &line);

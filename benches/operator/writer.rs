@@ -10,9 +10,11 @@ use crate::support::gluster_lab::GlusterLab;
 /// What [`run`] is asked for on the command line.
 pub const ARGUMENT: &str = "--write-for-ever";
 
-/// Writes into a file of that directory until it is killed, and says how long each write took, in seconds.
+/// Writes into a file of that directory until it is told to stop, and says how long each write took, in seconds.
 pub fn run(directory: &str) {
     let path = Path::new(directory).join("log");
+    let going = going(directory);
+    std::fs::write(&going, "").expect("/run can be written");
     let mut file = std::fs::File::create(path).expect("a file");
     let mut out = std::io::stdout();
     for at in 0_u64.. {
@@ -29,12 +31,22 @@ pub fn run(directory: &str) {
             let _ = file.set_len(0);
         }
         std::thread::sleep(Duration::from_millis(50).saturating_sub(took));
+        if !Path::new(&going).exists() {
+            return;
+        }
     }
+}
+
+/// The file, private to the host, that is there as long as the writer shall go on: it lives in another pid namespace.
+fn going(directory: &str) -> String {
+    format!("/run/writing{}", directory.replace('/', "-"))
 }
 
 /// A writer in a host of the lab.
 pub struct Writer<'a> {
     gluster: &'a GlusterLab,
+    host: String,
+    going: String,
     child: Child,
     log: std::path::PathBuf,
     seen: std::cell::Cell<usize>,
@@ -56,6 +68,8 @@ impl<'a> Writer<'a> {
         );
         Self {
             gluster,
+            host: host.to_owned(),
+            going: going(directory),
             child,
             log,
             seen: std::cell::Cell::new(0),
@@ -79,7 +93,7 @@ impl<'a> Writer<'a> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.gluster.sh(&self.host, &["rm", "-f", &self.going]);
         let _ = self.child.wait();
     }
 }

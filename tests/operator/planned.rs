@@ -45,7 +45,7 @@ fn commands(output: &Output) -> Vec<String> {
 }
 
 /// What glusterd's logs say was done on any host, in the same form.
-fn done(lines: Vec<String>) -> Vec<String> {
+fn done(lines: &[String]) -> Vec<String> {
     lines
         .iter()
         .map(|line| {
@@ -86,7 +86,7 @@ pub(crate) fn plan_is_what_is_done(world: &World) {
     assert_eq!(writes(), Vec::<String>::new(), "a plan changed something");
     world.start_controller();
     world.wait_volume("planned", SOON, "is as declared", as_declared);
-    assert_eq!(done(writes()), told);
+    assert_eq!(done(&writes()), told);
     say(&format!("       {} commands, as told before", told.len()));
 
     // nothing to do, for the volume and for its cluster as the API server has it
@@ -112,7 +112,7 @@ pub(crate) fn plan_is_what_is_done(world: &World) {
     );
     world.wait_volume("planned", SOON, "is as declared", as_declared);
     let after: Vec<String> = writes().split_off(before);
-    assert_eq!(done(after), told);
+    assert_eq!(done(&after), told);
     assert_eq!(told.len(), 2, "{told:?}");
 
     // what can't be done, and what can't be read

@@ -10,7 +10,7 @@ use crate::acts::{Act, Client, DEVICE};
 /// Longer than gluster waits by itself.
 const LONG: u64 = 150;
 /// Short enough to give up on a command that hangs, and long enough for one that does not.
-const SHORT: u64 = 4;
+const SHORT: u64 = 2;
 const ALL: &[&str] = &["node1", "node2", "node3", "node4"];
 
 pub fn gluster(host: &'static str, gluster: Gluster) -> Act {

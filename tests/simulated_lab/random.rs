@@ -33,7 +33,7 @@ impl Dice {
 /// `count` operations and now and then a look. What takes seconds on a real host is rationed.
 pub fn acts(seed: u64, count: usize) -> Vec<Act> {
     let mut dice = Dice(seed);
-    let (mut starts, mut stops, mut enables) = (14, 8, 5);
+    let (mut starts, mut stops, mut enables) = (11, 6, 3);
     let mut acts = Vec::new();
     while acts.len() < count {
         let host = dice.pick(&HOSTS);

@@ -112,8 +112,8 @@ fn one_volume(
             of_brick("rdma_port", "0");
             of_brick("port_registered", if online { "1" } else { "0" });
             of_brick("status", if online { "Started" } else { "Stopped" });
-            of_brick("spacefree", "4294967296Bytes");
-            of_brick("spacetotal", "8589934592Bytes");
+            of_brick("spacefree", "549755813888Bytes");
+            of_brick("spacetotal", "1099511627776Bytes");
         }
         if brick.arbiter {
             of_brick("is_arbiter", "1");

@@ -6,7 +6,7 @@
 //! (`tests/simulated_lab.rs`), so that a test on it says something about them.
 //!
 //! It reads argument vectors, as a host does: an operation that needs no new program or word of gluster's works at once;
-//! else it is one arm in [`programs`] or [`gluster`].
+//! else it is one arm in `programs.rs` or `gluster.rs`.
 //!
 //! Nothing in it waits: a command that would hang for 120 s answers at once with what it would say then, and what it left
 //! behind (locks) stays until the pool's clock is advanced or the silent host comes back.

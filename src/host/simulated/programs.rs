@@ -144,10 +144,10 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             None => gone("stat", "cannot statx", &format!("'{path}'")),
         },
         ["stat", "-f", "-c", "%i %S %b %a", path] => match files.get(path) {
-            // 128 GiB in blocks of 4 KiB, half of it free
+            // 1 TiB in blocks of 4 KiB, half of it free
             Some(_) => text(
                 0,
-                &format!("{:x} 4096 33554432 16777216\n", files.file_system(path).1),
+                &format!("{:x} 4096 268435456 134217728\n", files.file_system(path).1),
                 "",
             ),
             None => gone(
