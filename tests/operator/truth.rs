@@ -222,7 +222,7 @@ fn split(world: &World) {
     let object = world.wait_cluster("prod", TOLD, "names the lost one", |object| {
         condition(object, "Ready").0 == "True"
             && others.iter().all(|other| {
-                let both = format!("{lost} has no connection to {other}");
+                let both = format!("{other} has no connection to {lost}");
                 is_false(object, "PeersConnected", "PeersDisconnected", &[&both])
             })
     });
