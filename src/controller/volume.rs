@@ -493,7 +493,8 @@ impl<'a> Work<'a> {
                 now: Self::now(),
             };
             let plan = decide::plan(want, situation);
-            if look.started < self.began && !plan.steps.is_empty() {
+            // the look may be newer than what was asked of quota, or the other way round
+            if since < self.began && !plan.steps.is_empty() {
                 since = self.began;
                 continue;
             }

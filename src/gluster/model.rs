@@ -357,6 +357,8 @@ pub struct VolumeView {
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
+    /// The answer to that question was the one of bricks that run and have no client at all.
+    pub clientless: bool,
     /// How long ago bricks of it that did not run were started by [`super::operation::Gluster::StartBricks`], which says that
     /// all is well also when one ends at once; `None` when all have run since, or it was not tried.
     pub start_tried: Option<Duration>,

@@ -327,9 +327,11 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
-                volume_id: Some(_),
+                volume_id: Some(id),
                 empty: true,
-            }) if *owner == want.mark => {
+            }) if *owner == want.mark
+                && super::deletion::in_use(place, Some(id), situation).is_none() =>
+            {
                 torn.push(place.clone());
             }
             Some(BrickFacts::Present {
