@@ -117,7 +117,11 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         ));
     }
     if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(volume, situation)) {
-        return wait(why);
+        // a brick that hangs may do so for ever
+        return match situation.view.clients {
+            Some(_) => wait(why),
+            None => wait_or_leave(why),
+        };
     }
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
