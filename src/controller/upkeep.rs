@@ -167,6 +167,14 @@ pub(super) async fn tend(
             break;
         }
         for step in &care.plan.steps {
+            if matches!(step, Step::DetachPeer { .. }) {
+                // hosts that left were visited meanwhile, which takes its time where they are dead: a volume may have been made
+                tended.view = pool.observe(Instant::now()).await.view;
+                let again = gathered.plan(want, &tended.view, &status.owned_options);
+                if !again.plan.steps.contains(step) {
+                    continue;
+                }
+            }
             let done = pool.execute(step, &coordinator).await;
             context.metrics.step(step, done.is_ok());
             if let Err(failure) = done {

@@ -493,7 +493,8 @@ impl<'a> Work<'a> {
                 now: Self::now(),
             };
             let plan = decide::plan(want, situation);
-            if look.started < self.began && !plan.steps.is_empty() {
+            // the look may be newer than what was asked of quota, or the other way round
+            if since < self.began && !plan.steps.is_empty() {
                 since = self.began;
                 continue;
             }
@@ -769,12 +770,30 @@ impl<'a> Work<'a> {
                 self.write_status(plan.findings, None).await?;
                 return Ok(Action::requeue(next));
             };
+            if !self.is_still_to_go().await? {
+                return Ok(Action::requeue(Duration::from_secs(1)));
+            }
             if let Some(failure) = self.take(&plan, &target, &coordinator).await? {
                 return self.wait(format!("{}: {failure}", failure.step)).await;
             }
         }
         self.wait("its bricks are not all in the trash yet".into())
             .await
+    }
+
+    /// Whether the API server, too, has the object as we know it, and with the policy Delete: a person who lets go of it at the
+    /// last moment shall not come too late because our watch does.
+    async fn is_still_to_go(&self) -> Result<bool, Error> {
+        let current = self
+            .objects
+            .get_opt(&self.object.name_any())
+            .await
+            .map_err(api("reading the volume"))?;
+        Ok(current.is_some_and(|current| {
+            current.uid() == self.object.uid()
+                && current.metadata.generation == self.object.metadata.generation
+                && current.spec.deletion_policy == DeletionPolicy::Delete
+        }))
     }
 
     async fn wait(&self, why: String) -> Result<Action, Error> {

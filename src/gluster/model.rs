@@ -357,6 +357,8 @@ pub struct VolumeView {
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
+    /// The answer to that question was the one of bricks that run and have no client at all.
+    pub clientless: bool,
     /// When bricks of it that did not run were started; `None` when that was not needed for a while.
     pub start_tried: Option<StartTried>,
 }

@@ -10,7 +10,7 @@ mod trash;
 use super::model::DeviceFacts;
 use thiserror::Error;
 
-pub use gluster::{clients, option_value, quota, quotas, uuid};
+pub use gluster::{clientless, clients, option_value, quota, quotas, uuid};
 pub use host::{brick_facts, crawling, missing_programs, survey};
 pub use trash::{brick_directories, trash, trash_entry};
 

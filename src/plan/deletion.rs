@@ -13,7 +13,7 @@ use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
 use super::validate::ValidVolume;
 use super::volume::{Situation, blocked, bricks_of};
-use super::{Plan, cluster, ownership, place};
+use super::{Plan, cluster, ownership, place, trash};
 
 /// What deletion comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,11 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         ));
     }
     if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(volume, situation)) {
-        return wait(why);
+        // a brick that hangs may do so for ever
+        return match situation.view.clients {
+            Some(_) => wait(why),
+            None => wait_or_leave(why),
+        };
     }
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
@@ -204,11 +208,12 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
 ///
 /// Bricks without any client answer like bricks that could not be asked (measured on 10.3: an empty `<clientsStatus/>` and
 /// an error text with opRet 0). Where self-heal or quota daemons must be among the clients such an answer is unknown; a
-/// distributed volume without quota has none, and there it counts as nobody.
+/// distributed volume without quota has none, and there it counts as nobody. No answer is always unknown: a brick that hangs
+/// gives none, with all of its clients waiting for it.
 pub(super) fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<String> {
     let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
     let Some(clients) = &situation.view.clients else {
-        return daemons
+        return (daemons || !situation.view.clientless)
             .then(|| "which clients have the volume mounted could not be found out".into());
     };
     let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
@@ -216,6 +221,17 @@ pub(super) fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<Strin
     Some(format!(
         "the volume is mounted on {stranger}; unmount it there"
     ))
+}
+
+/// Why a directory with our mark is not moved: a volume of whatever name has it. Directories that were named by hand may have
+/// the like on other hosts, so their paths tell nothing.
+pub(super) fn in_use(
+    place: &BrickPlace,
+    volume_id: Option<&str>,
+    situation: Situation<'_>,
+) -> Option<String> {
+    let path = (place.parent != place.path).then(|| place.parent.as_str());
+    trash::in_gluster(situation.pool, path, volume_id)
 }
 
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were. A volume that was retained and taken
@@ -243,8 +259,16 @@ fn leftovers(want: &ValidVolume, situation: Situation<'_>) -> Deletion {
             Some(BrickFacts::Present {
                 owner: Some(owner),
                 foreign_mark: false,
+                volume_id,
                 ..
             }) if *owner == want.mark => {
+                // somebody may have made another volume of them
+                if let Some(why) = in_use(&place, volume_id.as_deref(), situation) {
+                    return wait_or_leave(format!(
+                        "{} {why}, though it carries our mark; it is left where it is",
+                        place.brick()
+                    ));
+                }
                 // beside the manifest that was written before the volume was deleted
                 let name = trash_name(want, std::slice::from_ref(&place));
                 left.entry(name).or_default().push(place);

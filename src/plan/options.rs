@@ -55,6 +55,14 @@ const NEVER: &[(&str, &str)] = &[
         "cluster.server-quorum*",
         "it stops bricks of the whole pool",
     ),
+    (
+        "cluster.quorum-type",
+        "without the quorum of a layout copies split, and a node that was shut out goes on writing to one of them",
+    ),
+    (
+        "cluster.quorum-count",
+        "without the quorum of a layout copies split, and a node that was shut out goes on writing to one of them",
+    ),
     ("cluster.op-version", "raising it can't be undone"),
     (
         "server.allow-insecure",
@@ -184,6 +192,8 @@ mod tests {
             "server.allow-insecure",
             "changelog.changelog",
             "USER.cifs",
+            "cluster.quorum-type",
+            "cluster.quorum-count",
         ] {
             assert!(forbidden(&key(bad)).is_some(), "{bad}");
         }

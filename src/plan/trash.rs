@@ -158,8 +158,16 @@ fn manifest(text: &str) -> Option<Manifest> {
 
 /// The time in the name of what a creation left that was cut off.
 fn torn_at(name: &TrashName) -> Option<u64> {
-    let (_, rest) = name.as_str().rsplit_once("-torn-")?;
-    rest.split('-').next()?.parse().ok()
+    let (head, rest) = name.as_str().rsplit_once("-torn-")?;
+    let time = match rest.split_once('-') {
+        // a brick that was named by hand has 8 digits of its path behind it
+        Some((time, hash)) if hash.len() == 8 => time,
+        Some(_) => return None,
+        None => rest,
+    };
+    // `x-torn-1-0a1b2c3d` is the directory of a volume of that name
+    head.parse::<TrashName>().ok()?;
+    time.parse().ok()
 }
 
 /// Judges an entry after a close look at it. `now` is our own clock, seconds since 1970.
@@ -197,7 +205,7 @@ pub fn judge(
         None if item.purging && bare(&entry.own) && entry.only_a_brick => &entry.own,
         _ => return kept("does not carry the mark of this pool".into()),
     };
-    if let Some(why) = in_gluster(pool, &path, brick) {
+    if let Some(why) = in_gluster(pool, Some(&path), brick.volume_id.as_deref()) {
         return kept(why);
     }
     let purge = Verdict::Purge(Step::PurgeTrash {
@@ -234,9 +242,14 @@ pub fn judge(
     purge
 }
 
-/// Why a volume that gluster has may need it.
-fn in_gluster(pool: &PoolView, path: &str, brick: &Marks) -> Option<String> {
-    let touches = |other: &str| {
+/// Why a volume that gluster has may need it: by its path, where that is such that no other host has the like, and by the
+/// volume-id of the brick.
+pub(super) fn in_gluster(
+    pool: &PoolView,
+    path: Option<&str>,
+    volume_id: Option<&str>,
+) -> Option<String> {
+    let touches = |path: &str, other: &str| {
         let inside = |a: &str, b: &str| {
             a.strip_prefix(b)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -245,13 +258,14 @@ fn in_gluster(pool: &PoolView, path: &str, brick: &Marks) -> Option<String> {
     };
     for (_, facts) in pool.answered() {
         for volume in &facts.state.volumes {
-            if brick.volume_id.as_deref() == Some(volume.id.as_str()) {
+            if volume_id == Some(volume.id.as_str()) {
                 return Some(format!(
                     "is a brick of volume {}, which exists",
                     volume.name
                 ));
             }
-            if volume.bricks.iter().any(|brick| touches(&brick.path)) {
+            let mut bricks = volume.bricks.iter();
+            if path.is_some_and(|path| bricks.any(|brick| touches(path, &brick.path))) {
                 return Some(format!("is where volume {} has a brick", volume.name));
             }
         }

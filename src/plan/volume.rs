@@ -362,9 +362,11 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
             Some(BrickFacts::Present {
                 foreign_mark: false,
                 owner: Some(owner),
-                volume_id: Some(_),
+                volume_id: Some(id),
                 empty: true,
-            }) if *owner == want.mark => {
+            }) if *owner == want.mark
+                && super::deletion::in_use(place, Some(id), situation).is_none() =>
+            {
                 torn.push(place.clone());
             }
             Some(BrickFacts::Present {
@@ -691,7 +693,16 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
         };
         let bricks = online(want, pool);
         let size = want.set_size() as usize;
-        let majority = want.shape.majority() as usize;
+        // where somebody took the quorum away by hand one brick that is not heard of is enough to write
+        let weakened = ["cluster.quorum-type", "cluster.quorum-count"]
+            .iter()
+            .filter_map(|key| volume.options.get(*key))
+            .any(|value| value != "auto");
+        let majority = if weakened {
+            size
+        } else {
+            want.shape.majority() as usize
+        };
         !bricks.is_empty()
             && bricks
                 .chunks(size)

@@ -153,10 +153,7 @@ impl Pool {
             join(
                 async {
                     match clients_from {
-                        Some(name) => output::clients(
-                            &self.ask(name, Gluster::Clients(volume.clone())).await?,
-                        )
-                        .ok(),
+                        Some(name) => self.ask(name, Gluster::Clients(volume.clone())).await,
                         None => None,
                     }
                 },
@@ -169,7 +166,8 @@ impl Pool {
             search: Search::NotAsked,
             quota,
             crawling,
-            clients,
+            clientless: clients.as_ref().is_some_and(output::clientless),
+            clients: clients.and_then(|answer| output::clients(&answer).ok()),
             start_tried: self
                 .memory()
                 .brick_starts

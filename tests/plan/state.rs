@@ -3,6 +3,7 @@
 use gluster_operator::api::condition::{ConditionType, Reason};
 use gluster_operator::gluster::model::{BrickClients, VolumeStatus};
 use gluster_operator::plan::attach::{PodUse, Wish};
+use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::{ValidCluster, ValidVolume};
 use gluster_operator::plan::volume::{Situation, needs_clients};
@@ -121,6 +122,30 @@ fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
     assert!(!needs_clients(&stop, &cluster, &view, &pod(false)));
     let run = want(&cluster, spec("Started"), &[]);
     assert!(!needs_clients(&run, &cluster, &view, &free));
+}
+
+/// A distributed volume that nobody has mounted answers as if nobody had been asked; a brick that hangs gives no answer.
+#[test]
+fn a_distributed_volume_whose_clients_are_not_known_is_neither_stopped_nor_deleted() {
+    let spec = |state: &str| json!({"layout": {"distribute": 1}, "state": state, "deletionPolicy": "Delete"});
+    let (world, cluster, _) = ready(spec("Started"), 3);
+    let stop = want(&cluster, spec("Stopped"), &[]);
+    for (clientless, stops) in [(false, false), (true, true)] {
+        world.with(&stop, &cluster, |situation| {
+            let mut view = situation.view.clone();
+            (view.clients, view.clientless) = (None, clientless);
+            let situation = Situation {
+                view: &view,
+                ..situation
+            };
+            let found = volume::plan(&stop, situation);
+            assert_eq!(!found.steps.is_empty(), stops, "{:?}", found.steps);
+            let Deletion::Going(going) = deletion::plan(&stop, situation, &[]) else {
+                panic!("it is there");
+            };
+            assert_eq!(!going.steps.is_empty(), stops, "{:?}", going.steps);
+        });
+    }
 }
 
 #[test]

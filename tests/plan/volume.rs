@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{BrickFacts, HostView, StartTried, VolumeStatus};
+use gluster_operator::gluster::model::{
+    BrickFacts, HostView, StartTried, Volume, VolumeBrick, VolumeStatus,
+};
 use gluster_operator::gluster::names::OwnerMark;
 use gluster_operator::plan::attach::PodUse;
 use gluster_operator::plan::deletion::{self, Deletion};
@@ -453,6 +455,42 @@ fn bricks_that_an_older_object_named_are_found_by_their_mark() {
         panic!("{:?}", found.steps);
     };
     assert_eq!((places.len(), name.as_str()), (3, "shop_data-0badcafe"));
+    // a person made another volume of them: its bricks run
+    let of_person = |id: &str, path: &str| {
+        world.with(&want, &cluster, |situation| {
+            let mut pool = situation.pool.clone();
+            let Some(HostView::Answered(facts)) = pool.hosts.get_mut(&host("n3")) else {
+                panic!("n3 answers");
+            };
+            facts.state.volumes.push(Volume {
+                name: "mine".into(),
+                id: id.into(),
+                bricks: vec![VolumeBrick {
+                    host: "n3".into(),
+                    path: path.into(),
+                    online: Some(true),
+                    arbiter: false,
+                }],
+                ..Volume::default()
+            });
+            let situation = Situation {
+                pool: &pool,
+                ..situation
+            };
+            deletion::plan(&want, situation, &[])
+        })
+    };
+    for (id, path) in [
+        ("id-0", "/b/elsewhere"),
+        ("id-1", "/b/shop_data-0badcafe/brick"),
+    ] {
+        let Deletion::Going(used) = of_person(id, path) else {
+            panic!("bricks are left");
+        };
+        assert!(used.steps.is_empty(), "{:?}", used.steps);
+        let text = &used.findings.last().unwrap().message;
+        assert!(text.contains("volume mine"), "{text}");
+    }
     world.take(&found.steps[0]).unwrap();
     assert_eq!(going(&world), Deletion::Done);
     assert_eq!(world.bricks.len(), 3, "those of the object of before stay");

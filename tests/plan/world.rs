@@ -242,6 +242,7 @@ impl World {
             quota,
             crawling: self.crawling,
             clients: Some(vec![]),
+            clientless: false,
             start_tried: None,
         }
     }

@@ -130,6 +130,25 @@ pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
     Ok(bricks)
 }
 
+/// True for what `volume status V clients` says when no brick has a client (measured on 10.3): an empty `<clientsStatus/>` of
+/// each brick that runs, with opRet 0, where they are on the host that was asked; else `Commit failed on HOST`. A brick that hangs
+/// looks otherwise: the command is given up, and the next ones meet its lock.
+pub fn clientless(output: &Output) -> bool {
+    let Ok(answer) = Answer::read(&output.stdout) else {
+        return false;
+    };
+    if !answer.success {
+        return answer.error.starts_with("Commit failed on ");
+    }
+    let nodes = answer.root.descendants("node");
+    let empty = |node: &&Element| {
+        let status = node.child("clientsStatus");
+        node.text_of("status") == Some("0")
+            || status.is_some_and(|status| status.children.is_empty())
+    };
+    !nodes.is_empty() && nodes.iter().all(empty)
+}
+
 /// Addresses without their port, as many as `clientCount` says.
 fn connections(node: &Element) -> Option<Vec<String>> {
     let status = node.child("clientsStatus")?;

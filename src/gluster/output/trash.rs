@@ -97,7 +97,8 @@ pub fn trash(outputs: &[Output], device: &HostPath) -> Result<TrashListing, Malf
     }
     for item in &mut listing.items {
         item.manifest = manifests.contains(&item.name);
-        item.purging = purging.contains(&item.name);
+        // one that stayed from before the entry was brought back by hand tells nothing: the first slice takes the manifest away
+        item.purging = !item.manifest && purging.contains(&item.name);
     }
     purging.retain(|name| listing.items.iter().all(|item| item.name != *name));
     listing.purged = purging;
