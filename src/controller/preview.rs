@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::core::NamespaceResourceScope;
@@ -210,6 +210,18 @@ where
     Api::namespaced(client.clone(), namespace)
 }
 
+/// Whether a name can be one of an object or a namespace.
+fn is_object_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let parts = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.first().copied().is_some_and(inner)
+            && bytes.last().copied().is_some_and(inner)
+            && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(parts)
+}
+
 /// The object as it would be if its spec were that of the file and nothing else, with defaults and, where it is there
 /// already, uid and status; and whether it is new.
 async fn dry_run<K>(objects: &Api<K>, object: &K) -> anyhow::Result<(K, bool)>
@@ -218,6 +230,16 @@ where
 {
     let name = object.name_any();
     let what = format!("{} {name}", K::kind(&()));
+    for part in [Some(name.clone()), object.namespace()]
+        .into_iter()
+        .flatten()
+    {
+        // the client puts it into an address as it is: behind a '#' the server would not see `dryRun`, and do it
+        ensure!(
+            is_object_name(&part),
+            "{what}: {part:?} is no name of an object: lower case letters, digits, '-' and '.', at most 253"
+        );
+    }
     let params = PostParams {
         dry_run: true,
         ..PostParams::default()
@@ -281,4 +303,34 @@ async fn foresee_cluster(
         }
     }
     Ok((foreseen, Some(view)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_never_reaches_past_its_place_in_an_address() {
+        for good in ["data", "a", "a.b-c.d0", &"x".repeat(253)] {
+            assert!(is_object_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "data#",
+            "data?x=",
+            "a/b",
+            "../x",
+            "a%23",
+            "A",
+            "a b",
+            "-a",
+            "a.",
+            "a\n",
+            &"x".repeat(254),
+        ] {
+            assert!(!is_object_name(bad), "{bad:?}");
+        }
+    }
 }
