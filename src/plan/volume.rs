@@ -201,13 +201,17 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>) -> Plan {
     let near = near.as_ref().unwrap_or(pool);
     let (with, without) = near.who_knows(&want.volume);
     match (with.is_empty(), without.is_empty()) {
-        (true, _) => plan_new(
-            want,
-            Situation {
-                pool: near,
-                ..situation
-            },
-        ),
+        // what only a host knows that is cut off may be ours all the same
+        (true, _) => match pool.who_knows(&want.volume).0.first() {
+            Some(host) => stuck(
+                Reason::PeersDisconnected,
+                format!(
+                    "{host} knows the volume {}, and its peers, which do not, have no connection to it; nothing is made until they have",
+                    want.volume
+                ),
+            ),
+            None => plan_new(want, situation, near),
+        },
         (false, false) => stuck(Reason::GhostVolume, ghost(want, near, &with, &without)),
         (false, true) => match seen(want, cluster, pool) {
             Some(volume) => plan_existing(want, volume, situation, near),
@@ -323,15 +327,12 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
     None
 }
 
-fn plan_new(want: &ValidVolume, situation: Situation<'_>) -> Plan {
+/// `near` is the picture without hosts that are cut off; the situation's own has them.
+fn plan_new(want: &ValidVolume, situation: Situation<'_>, near: &PoolView) -> Plan {
     let Situation {
-        cluster,
-        pool,
-        view,
-        now,
-        ..
+        cluster, view, now, ..
     } = situation;
-    let places = match place::bricks(want, cluster, pool, view) {
+    let places = match place::bricks(want, cluster, near, view) {
         Ok(places) => places,
         Err(why) => return stuck(Reason::DoesNotFit, why),
     };

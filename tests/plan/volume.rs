@@ -877,6 +877,22 @@ fn a_host_that_is_cut_off_is_behind_and_nothing_more() {
             reason(&found, ConditionType::Ready),
             Some(Reason::AsDeclared)
         );
+        // a volume that it alone knows is not made again by the others
+        let mut view = world.view(&cluster);
+        cut_off(&mut view, name);
+        for (this, seen) in &mut view.hosts {
+            if let HostView::Answered(facts) = seen
+                && this.as_str() != name
+            {
+                facts.state.volumes.clear();
+            }
+        }
+        let found = look(&view);
+        assert!(found.steps.is_empty(), "{:?}", found.steps);
+        assert_eq!(
+            reason(&found, ConditionType::Ready),
+            Some(Reason::PeersDisconnected)
+        );
     }
 }
 
