@@ -353,6 +353,8 @@ pub struct VolumeView {
     pub search: Search,
     /// Limit and use of the volume's root.
     pub quota: QuotaView,
+    /// The limit that was in force when this was last known.
+    pub limit_before: Option<Bytes>,
     /// Whether the crawl of a `quota enable` still runs on a host; `None` when not asked or not found out on each.
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.

@@ -905,6 +905,10 @@ fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
             }
         }
         (None, true, QuotaView::Limit(_)) => plan.steps = vec![Step::RemoveLimit(name)],
+        // its client waits for bricks of a silent host, longer than anybody waits for it (measured); the limit stands meanwhile
+        (Some(capacity), true, QuotaView::Unknown) if view.limit_before == Some(capacity) => {
+            plan.recheck = Some(cluster::RETRY);
+        }
         (Some(_), true, QuotaView::Unknown) if volume.status == VolumeStatus::Started => {
             // right after a limit was set its daemon may not answer yet, and any other transaction is in the way
             plan.recheck = Some(Duration::from_secs(3));

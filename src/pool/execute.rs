@@ -105,6 +105,9 @@ impl Pool {
                 result = result.and(self.gluster(step, coordinator, one).await);
             }
         }
+        if let (Step::LimitUsage(volume, limit), Ok(())) = (step, &result) {
+            self.memory().limits.insert(volume.clone(), *limit);
+        }
         if let (Step::StartBricks(volume), Ok(())) = (step, &result) {
             let now = Instant::now();
             let mut memory = self.memory();
@@ -120,6 +123,13 @@ impl Pool {
     fn remember_write(&self, command: &Gluster) {
         let (now, lock) = (Instant::now(), command.lock().to_owned());
         let mut memory = self.memory();
+        if let Gluster::QuotaEnable(volume)
+        | Gluster::QuotaLimit(volume, _)
+        | Gluster::QuotaRemove(volume)
+        | Gluster::Delete(volume) = command
+        {
+            memory.limits.remove(volume);
+        }
         if command.is_seen() {
             memory.changed.insert(lock.clone(), now);
         }

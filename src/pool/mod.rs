@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::gluster::model::{PoolView, QuotaView};
-use crate::gluster::names::{HostName, HostPath, VolumeName};
+use crate::gluster::names::{Bytes, HostName, HostPath, VolumeName};
 use crate::host::Host;
 
 pub use commands::operations;
@@ -57,6 +57,8 @@ struct Memory {
     written: BTreeMap<String, Instant>,
     /// Limits and use, and when they were asked for.
     quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,
+    /// Limits as they were last seen, or set, and not touched since.
+    limits: BTreeMap<VolumeName, Bytes>,
     /// When bricks of these volumes that did not run were last started, and how often; gone when all of them have run for
     /// [`QUIET`] since.
     brick_starts: BTreeMap<VolumeName, (Instant, u32)>,

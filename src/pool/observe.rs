@@ -161,9 +161,12 @@ impl Pool {
             ),
         )
         .await;
+        self.remember_limit(volume, &quota);
+        let limit_before = self.memory().limits.get(volume).copied();
         VolumeView {
             bricks: bricks.into_iter().flatten().collect(),
             search: Search::NotAsked,
+            limit_before,
             quota,
             crawling,
             clientless: clients.as_ref().is_some_and(output::clientless),
@@ -190,9 +193,25 @@ impl Pool {
             return;
         };
         let views = output::quotas(&output, volumes.len());
+        for (volume, view) in volumes.iter().zip(&views) {
+            self.remember_limit(volume, view);
+        }
         let views = views.into_iter().map(|view| (started, view));
         // volumes that are gone are forgotten with it
         self.memory().quotas = volumes.into_iter().zip(views).collect();
+    }
+
+    fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {
+        let limits = &mut self.memory().limits;
+        match view {
+            QuotaView::Limit(limit) => {
+                limits.insert(volume.clone(), limit.hard_limit);
+            }
+            QuotaView::Off | QuotaView::NoLimit => {
+                limits.remove(volume);
+            }
+            QuotaView::Unknown => {}
+        }
     }
 
     /// What [`Self::look_at_quotas`] found last, if it began at `not_before` or later, and after our last write on the volume.

@@ -266,6 +266,7 @@ async fn defaults_are_filled_in(server: &Server) {
             "nodes": [{"name": "node1", "devices": [{"path": "/srv/b"}]}],
             "tenancy": {"namespaces": {"from": "Same"}, "options": ["performance.*"], "bricks": "Deny"},
             "opVersion": {"policy": "Keep"},
+            "quotaTimeouts": {"soft": 10, "hard": 5},
             "trash": {"retention": "24h", "minFreePercent": 10},
         })
     );

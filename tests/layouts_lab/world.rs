@@ -7,7 +7,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use futures::future::join_all;
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{PoolView, SilentKind, Volume, VolumeStatus, VolumeView};
+use gluster_operator::gluster::model::{
+    PoolView, Search, SilentKind, Volume, VolumeStatus, VolumeView,
+};
 use gluster_operator::gluster::names::{Brick, HostName};
 use gluster_operator::gluster::operation::{Command, Operation};
 use gluster_operator::gluster::outcome::{Class, Output};
@@ -202,7 +204,16 @@ impl<'a> World<'a> {
                 .collect(),
             ..Wish::default()
         };
-        let bricks = volume::bricks_to_inspect(want, &self.cluster, &view);
+        let mut bricks = volume::bricks_to_inspect(want, &self.cluster, &view);
+        let search = if volume::seen(want, &self.cluster, &view).is_none() {
+            let found = self.pool.find_bricks(&want.volume).await.unwrap();
+            bricks.extend(found);
+            bricks.sort();
+            bricks.dedup();
+            Search::Complete
+        } else {
+            Search::NotAsked
+        };
         let started = volume::seen(want, &self.cluster, &view)
             .is_some_and(|volume| volume.status == VolumeStatus::Started);
         let ask = started && want.state != gluster_operator::api::volume::State::Started;
@@ -217,6 +228,10 @@ impl<'a> World<'a> {
                 false,
             )
             .await;
+        let inspected = VolumeView {
+            search,
+            ..inspected
+        };
         (view, inspected, wish)
     }
 

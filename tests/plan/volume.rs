@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
 use gluster_operator::gluster::model::{
-    BrickFacts, HostView, StartTried, Volume, VolumeBrick, VolumeStatus,
+    BrickFacts, HostView, QuotaView, StartTried, Volume, VolumeBrick, VolumeStatus, VolumeView,
 };
-use gluster_operator::gluster::names::OwnerMark;
+use gluster_operator::gluster::names::{Bytes, OwnerMark};
 use gluster_operator::plan::attach::PodUse;
 use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
@@ -667,6 +667,46 @@ fn capacities() {
     let found = plan(&world, &want(&cluster, spec, &[]), &cluster);
     assert_eq!(holds(&found, ConditionType::Ready), Some(false));
     assert!(matches!(found.steps.as_slice(), [Step::LimitUsage(..)]));
+}
+
+/// A limit that can't be read while a host is silent stands, when it is the one that was set; anything else is not known.
+#[test]
+fn a_limit_that_was_known_stands_while_it_cant_be_read() {
+    let (world, cluster, spec) = ready(
+        json!({"layout": {"replicate": {"copies": 3}}, "capacity": "2Gi"}),
+        3,
+    );
+    let want = want(&cluster, spec, &[]);
+    for (before, holds_then) in [
+        (Some(2 << 30), Some(true)),
+        (Some(1 << 30), None),
+        (None, None),
+    ] {
+        let found = world.with(&want, &cluster, |situation| {
+            let view = VolumeView {
+                quota: QuotaView::Unknown,
+                limit_before: before.map(Bytes),
+                ..situation.view.clone()
+            };
+            let situation = Situation {
+                view: &view,
+                ..situation
+            };
+            volume::plan(&want, situation)
+        });
+        assert_eq!(found.steps, []);
+        assert!(found.recheck.is_some());
+        assert_eq!(
+            holds(&found, ConditionType::InSync),
+            holds_then,
+            "{before:?}"
+        );
+        assert_eq!(
+            holds(&found, ConditionType::Ready),
+            Some(true),
+            "{before:?}"
+        );
+    }
 }
 
 /// A switch that did not reach every host is told, with the remedy, and not thrown again; nor is the limit touched.

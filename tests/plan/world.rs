@@ -237,6 +237,7 @@ impl World {
             bricks.extend(self.bricks.keys().filter(named).cloned());
         }
         VolumeView {
+            limit_before: None,
             bricks: bricks.into_iter().map(look).collect(),
             search: self.search(cluster),
             quota,
