@@ -131,6 +131,8 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     // no command that takes a lock is sent while one would hang
     if let Some(host) = decide::coordinator(&want, &view)
         && decide::held_back(&want, &view).is_none()
+        // the list waits for bricks of a silent host, and writes would wait for the list
+        && view.silent().next().is_none()
     {
         let limited = plan::volume::limited(&want, &view);
         pool.look_at_quotas(host, limited).await;

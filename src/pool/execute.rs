@@ -145,8 +145,11 @@ impl Pool {
     ) -> Result<(), StepFailure> {
         let operation = Operation::Gluster(command.clone());
         for attempt in 1.. {
+            let listing = self.listing.read().await;
             let sent = Instant::now();
-            let outcome = match self.perform(host, &operation).await {
+            let answer = self.perform(host, &operation).await;
+            drop(listing);
+            let outcome = match answer {
                 Ok(outputs) => match outputs.last() {
                     Some(output) => classify(command.family(), output),
                     None => unknown("nothing came back"),

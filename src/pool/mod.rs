@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, RwLock, Semaphore};
 
 use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{Bytes, HostName, HostPath, VolumeName};
@@ -74,6 +74,9 @@ pub struct Pool {
     /// When this pool was put together; nothing was seen before.
     made: Instant,
     observing: Mutex<()>,
+    /// Held for writing while quotas of all volumes are listed, which takes their locks: a write of ours on one of them would be
+    /// refused. Writes share it.
+    listing: RwLock<()>,
     memory: std::sync::Mutex<Memory>,
 }
 
@@ -96,6 +99,7 @@ impl Pool {
             lane: Semaphore::new(DAEMON_LANE),
             made: Instant::now(),
             observing: Mutex::new(()),
+            listing: RwLock::new(()),
             memory: std::sync::Mutex::default(),
         }
     }

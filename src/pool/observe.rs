@@ -182,9 +182,14 @@ impl Pool {
         }
     }
 
-    /// Asks one host for limits and use of all these volumes, in one process, and keeps them for [`Self::quota`].
+    /// Asks one host for limits and use of all these volumes, in one process, and keeps them for [`Self::quota`]. Not while a write
+    /// is under way.
     pub async fn look_at_quotas(&self, host: &HostName, volumes: Vec<VolumeName>) {
         let Some(host) = self.hosts.get(host).filter(|_| !volumes.is_empty()) else {
+            return;
+        };
+        // whoever writes comes first; the next look is not far
+        let Ok(_alone) = self.listing.try_write() else {
             return;
         };
         let started = Instant::now();
