@@ -9,7 +9,7 @@ use crate::support::kube_lab::KubeLab;
 
 /// Measured rounds; one more before them is not counted. A multiple of three, since whoever comes first in a round pays 2 s more: daemons
 /// start anew after the deletions of the round before.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 6;
 
 pub fn measure(
     runtime: &tokio::runtime::Runtime,
