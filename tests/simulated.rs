@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // it is all tests
 #![allow(clippy::needless_pass_by_value)] // so that json! can stand in the call
 
+#[path = "support/dice.rs"]
+mod dice;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,27 +30,12 @@ use gluster_operator::pool::Pool;
 use serde_json::{Value, json};
 
 const KUBE: &str = "00000000-0000-0000-0000-00000000000a";
+use dice::Dice;
+
 const UID: &str = "0000000b-0000-0000-0000-00000000000b";
 const NAMESPACE_UID: &str = "00000000-0000-0000-0000-00000000000c";
 const VOLUME_UID: &str = "0000000d-0000-0000-0000-00000000000d";
 const DEVICE: &str = "/b";
-
-/// Numbers from a seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
-    }
-
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-}
 
 /// What happens while commands run.
 #[derive(Debug, Default)]

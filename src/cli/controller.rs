@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
+
 use crate::controller;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = super::client(args.kubeconfig.as_deref()).await?;
+    let (client, server) = super::client(args.kubeconfig.as_deref()).await?;
     let identity = args
         .identity
         .unwrap_or_else(|| format!("gluster-operator-{:016x}", rand::random::<u64>()));
@@ -31,5 +33,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         identity,
         listen: args.listen,
     };
-    controller::run(client, config, super::stop_signal()?).await
+    controller::run(client, config, super::stop_signal()?)
+        .await
+        .with_context(|| format!("API server {server}"))
 }

@@ -74,8 +74,8 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A client for the API server: of that kubeconfig, or as kubectl finds it.
-async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+/// A client for the API server, of that kubeconfig or as kubectl finds it; and the server's address, for messages.
+async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<(Client, String)> {
     let config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
@@ -89,7 +89,8 @@ async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             .context("no kubeconfig was found, and this is no pod; use --kubeconfig")?,
     };
     let server = config.cluster_url.to_string();
-    Client::try_from(config).with_context(|| format!("can't talk to {server}"))
+    let client = Client::try_from(config).with_context(|| format!("can't talk to {server}"))?;
+    Ok((client, server))
 }
 
 /// Ends at SIGTERM or SIGINT.

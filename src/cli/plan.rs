@@ -51,8 +51,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let client = super::client(args.kubeconfig.as_deref()).await?;
-    let previews = preview(client, &args.operator_namespace, wanted).await?;
+    let (client, server) = super::client(args.kubeconfig.as_deref()).await?;
+    let previews = preview(client, &args.operator_namespace, wanted)
+        .await
+        .with_context(|| format!("API server {server}"))?;
     let text = match args.output {
         Output::Text => text(&previews),
         Output::Json => serde_json::to_string_pretty(&previews)? + "\n",

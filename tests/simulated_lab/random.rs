@@ -10,25 +10,13 @@ use crate::directed::{
     unlimit, words,
 };
 
+#[path = "../support/dice.rs"]
+mod dice;
+
+use dice::Dice;
+
 const HOSTS: [&str; 4] = ["node1", "node2", "node3", "node4"];
 const VOLUMES: [&str; 5] = ["r1", "r2", "r3", "r4", "nope"];
-
-/// Numbers from a seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 /// `count` operations and now and then a look. What takes seconds on a real host is rationed.
 pub fn acts(seed: u64, count: usize) -> Vec<Act> {
