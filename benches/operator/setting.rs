@@ -58,9 +58,13 @@ pub fn operator(names: &LabNames, gluster: &GlusterLab, kube: &KubeLab) -> Contr
         &key,
         &known_hosts,
     ]));
-    let log = std::fs::File::create(names.dir.join("controller.log")).expect("a log");
+    // stays, so that a number can be explained: `BENCH_LOG=debug` tells of every command and its time
+    let log = project.join("target/bench-controller.log");
+    let log = std::fs::File::create(log).expect("a log");
+    let level = std::env::var("BENCH_LOG").unwrap_or_else(|_| "info".into());
     let child = Command::new(env!("CARGO_BIN_EXE_gluster-operator"))
-        .args(["controller", "--listen", "127.0.0.1:0", "--kubeconfig"])
+        .args(["controller", "--log-level", &level])
+        .args(["--listen", "127.0.0.1:0", "--kubeconfig"])
         .arg(kube.kubeconfig())
         .stdin(Stdio::null())
         .stderr(log)

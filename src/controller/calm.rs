@@ -77,7 +77,7 @@ impl Registry {
                 && calm.want == *now.want
                 && calm.cluster == *now.cluster
                 && calm.wish == *now.wish
-                && calm.picture == now.picture()
+                && calm.picture.shows_the_same(&now.picture())
         })
     }
 
@@ -96,7 +96,7 @@ impl Registry {
                 let quota = recent.and_then(|recent| pool.quota(&calm.want.volume, recent));
                 let quota = quota.unwrap_or_default();
                 let now = picture(&calm.want, &calm.cluster, view, &quota);
-                now != calm.picture
+                !calm.picture.shows_the_same(&now)
             })
     }
 }

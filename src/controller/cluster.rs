@@ -133,6 +133,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         && decide::held_back(&want, &view).is_none()
         // the list waits for bricks of a silent host, and writes would wait for the list
         && view.silent().next().is_none()
+        && decide::within_reach(&want, &view).is_none()
     {
         let limited = plan::volume::limited(&want, &view);
         pool.look_at_quotas(host, limited).await;

@@ -38,8 +38,8 @@ pub struct Config {
     pub listen: SocketAddr,
 }
 
-/// Objects of a kind that are worked on at once.
-const CONCURRENCY: u16 = 16;
+/// Objects of a kind that are worked on at once; nearly all of the time they wait for hosts.
+const CONCURRENCY: u16 = 64;
 
 /// Runs until `stop`, or until something fails that can't be mended without a new start.
 ///

@@ -426,7 +426,9 @@ impl<'a> Work<'a> {
             false if want.bricks.is_some() => Search::Complete,
             false => Search::NotAsked,
         };
-        let known = pool.quota(&want.volume, since);
+        let known = pool
+            .quota(&want.volume, since)
+            .filter(|view| matches!(view, QuotaView::Limit(_)));
         let quota_from = quota_from.filter(|_| known.is_none());
         let found = pool
             .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
@@ -474,7 +476,8 @@ impl<'a> Work<'a> {
         let mut since = if self.is_new() {
             self.began
         } else if self.context.misses(&self.uid) == 0 {
-            self.began.checked_sub(RESYNC).unwrap_or(self.began)
+            // the last look of the cluster, which comes a little later than each RESYNC
+            self.began.checked_sub(RESYNC * 2).unwrap_or(self.began)
         } else {
             self.began.checked_sub(RECENT).unwrap_or(self.began)
         };
@@ -499,9 +502,9 @@ impl<'a> Work<'a> {
                 continue;
             }
             pass += 1;
-            let coordinator = pool_plan::coordinator(cluster, &view)
+            let writer = pool_plan::writer(cluster, &view, &want.volume)
                 .filter(|_| failed.is_none() && !plan.steps.is_empty() && pass <= PASSES);
-            let coordinator = coordinator.cloned();
+            let writer = writer.cloned();
             let converged = Converged {
                 plan,
                 view,
@@ -509,7 +512,7 @@ impl<'a> Work<'a> {
                 wish,
                 failed,
             };
-            let Some(coordinator) = coordinator else {
+            let Some(writer) = writer else {
                 return Ok(converged);
             };
             let starts = |step: &Step| matches!(step, Step::StartBricks(_));
@@ -524,7 +527,7 @@ impl<'a> Work<'a> {
                 self.write_status(converged.plan.findings.clone(), Some((target, &converged)))
                     .await?;
             }
-            failed = self.take(&converged.plan, target, &coordinator).await?;
+            failed = self.take(&converged.plan, target, &writer).await?;
         }
     }
 
@@ -553,14 +556,14 @@ impl<'a> Work<'a> {
         &self,
         plan: &Plan,
         target: &Target,
-        coordinator: &crate::gluster::names::HostName,
+        writer: &crate::gluster::names::HostName,
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
         for step in &plan.steps {
             // told while it is done: a step does not wait for a message about itself
             let what = step.describe();
             let told = self.progress(&what);
-            let done = target.pool.execute(step, coordinator);
+            let done = target.pool.execute(step, writer);
             let (told, done) = if let Step::LimitUsage(..) = step {
                 // a look shows nothing of a limit, so the next one need not wait for it
                 let look = target.pool.observe(Instant::now());
@@ -764,8 +767,8 @@ impl<'a> Work<'a> {
                 }
                 Deletion::Going(plan) => plan,
             };
-            let coordinator = pool_plan::coordinator(cluster, &view).cloned();
-            let (false, Some(coordinator)) = (plan.steps.is_empty(), coordinator) else {
+            let writer = pool_plan::writer(cluster, &view, &want.volume).cloned();
+            let (false, Some(writer)) = (plan.steps.is_empty(), writer) else {
                 let next = plan.recheck.unwrap_or(pool_plan::RETRY);
                 self.write_status(plan.findings, None).await?;
                 return Ok(Action::requeue(next));
@@ -773,7 +776,7 @@ impl<'a> Work<'a> {
             if !self.is_still_to_go().await? {
                 return Ok(Action::requeue(Duration::from_secs(1)));
             }
-            if let Some(failure) = self.take(&plan, &target, &coordinator).await? {
+            if let Some(failure) = self.take(&plan, &target, &writer).await? {
                 return self.wait(format!("{}: {failure}", failure.step)).await;
             }
         }

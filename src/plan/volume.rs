@@ -65,15 +65,24 @@ pub struct Situation<'a> {
     pub now: u64,
 }
 
-/// All that a look at the pool tells about a volume: where two pictures are equal, a plan has nothing new to go by.
-#[derive(Debug, Clone, PartialEq)]
+/// All that a look at the pool tells about a volume: where two pictures show the same, a plan has nothing new to go by.
+#[derive(Debug, Clone)]
 pub struct Picture {
     /// As each host sees it.
     volume: Vec<(HostName, Option<Volume>)>,
     /// What is said of the pool.
     pool: Vec<Finding>,
-    /// Limit, and use as far as status tells it.
-    quota: Option<(Bytes, Bytes)>,
+    /// Whether there is a limit; it, and the use as far as status tells it. `None`: not known.
+    quota: Option<Option<(Bytes, Bytes)>>,
+}
+
+impl Picture {
+    /// Whether a plan has nothing new to go by. That a limit could not be read is no news.
+    pub fn shows_the_same(&self, later: &Self) -> bool {
+        self.volume == later.volume
+            && self.pool == later.pool
+            && (later.quota.is_none() || self.quota == later.quota)
+    }
 }
 
 /// The picture of that volume.
@@ -91,9 +100,11 @@ pub fn picture(
         pool: cluster::plan(cluster, pool).findings,
         quota: match quota {
             QuotaView::Limit(limit) => {
-                Some((limit.hard_limit, coarse_use(limit.hard_limit, limit.used)))
+                let used = coarse_use(limit.hard_limit, limit.used);
+                Some(Some((limit.hard_limit, used)))
             }
-            QuotaView::Unknown | QuotaView::Off | QuotaView::NoLimit => None,
+            QuotaView::Off | QuotaView::NoLimit => Some(None),
+            QuotaView::Unknown => None,
         },
     }
 }

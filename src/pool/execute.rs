@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use thiserror::Error;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::gluster::names::HostName;
@@ -13,7 +14,7 @@ use crate::host::HostError;
 use crate::plan::step::Step;
 
 use super::commands::operations;
-use super::{Pool, Unsettled};
+use super::{LISTING_PATIENCE, Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
 const BUSY_TRIES: u32 = 4;
@@ -54,11 +55,8 @@ impl Pool {
     }
 
     async fn take(&self, step: &Step, coordinator: &HostName) -> Result<(), StepFailure> {
-        let lane = if step.restarts_daemons() {
-            self.lane.acquire().await.ok()
-        } else {
-            None
-        };
+        let _on_its_way = self.lane.under(step);
+        let _turn = self.lane.enter(step).await;
         let mut result = Ok(());
         let mut plain = Vec::new();
         let operations = operations(step, coordinator);
@@ -116,7 +114,6 @@ impl Pool {
             *last = now;
             *times = times.saturating_add(1);
         }
-        drop(lane);
         result
     }
 
@@ -145,7 +142,8 @@ impl Pool {
     ) -> Result<(), StepFailure> {
         let operation = Operation::Gluster(command.clone());
         for attempt in 1.. {
-            let listing = self.listing.read().await;
+            // who lists may wait for a brick that hangs; its locks are short
+            let listing = timeout(LISTING_PATIENCE, self.listing.read()).await;
             let sent = Instant::now();
             let answer = self.perform(host, &operation).await;
             drop(listing);

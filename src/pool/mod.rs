@@ -5,6 +5,7 @@
 
 mod commands;
 mod execute;
+mod lane;
 mod observe;
 mod trash;
 mod upkeep;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, RwLock, Semaphore};
+use tokio::sync::{Mutex, RwLock};
 
 use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{Bytes, HostName, HostPath, VolumeName};
@@ -22,11 +23,11 @@ use crate::host::Host;
 pub use commands::operations;
 pub use execute::StepFailure;
 
-/// How many steps that restart daemons run at once in a pool: bunched they cost half, more of them stall writers.
-const DAEMON_LANE: usize = 4;
-
 /// A volume whose bricks had to be started begins to count anew when they have run for so long.
 const QUIET: Duration = Duration::from_secs(300);
+
+/// How long a command waits for a list of all quotas, which would refuse it. The list may wait for a brick that hangs.
+const LISTING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A look at the pool.
 #[derive(Debug, Clone)]
@@ -70,7 +71,7 @@ pub struct Pool {
     devices: BTreeMap<HostName, Vec<HostPath>>,
     /// Names our files on the hosts.
     slot: VolumeName,
-    lane: Semaphore,
+    lane: lane::Lane,
     /// When this pool was put together; nothing was seen before.
     made: Instant,
     observing: Mutex<()>,
@@ -96,7 +97,7 @@ impl Pool {
             hosts,
             devices,
             slot,
-            lane: Semaphore::new(DAEMON_LANE),
+            lane: lane::Lane::new(),
             made: Instant::now(),
             observing: Mutex::new(()),
             listing: RwLock::new(()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::{join, join_all};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::gluster::get_state;
@@ -17,7 +18,7 @@ use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::output;
 use crate::host::{Host, HostError};
 
-use super::{Observation, Pool, QUIET};
+use super::{LISTING_PATIENCE, Observation, Pool, QUIET};
 
 impl Pool {
     /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
@@ -141,10 +142,7 @@ impl Pool {
         );
         let quota = async {
             match quota_from {
-                Some(name) => self
-                    .ask(name, Gluster::QuotaList(volume.clone()))
-                    .await
-                    .map_or(QuotaView::Unknown, |answer| output::quota(&answer)),
+                Some(name) => self.ask_quota(name, volume).await,
                 None => QuotaView::Unknown,
             }
         };
@@ -199,11 +197,27 @@ impl Pool {
         };
         let views = output::quotas(&output, volumes.len());
         for (volume, view) in volumes.iter().zip(&views) {
-            self.remember_limit(volume, view);
+            if matches!(view, QuotaView::Limit(_)) {
+                self.remember_limit(volume, view);
+            }
         }
         let views = views.into_iter().map(|view| (started, view));
         // volumes that are gone are forgotten with it
         self.memory().quotas = volumes.into_iter().zip(views).collect();
+    }
+
+    /// Asks one host for the limit and use of one volume, and keeps them for [`Self::quota`].
+    async fn ask_quota(&self, host: &HostName, volume: &VolumeName) -> QuotaView {
+        // both would be refused by the lock of the other
+        let _no_list = timeout(LISTING_PATIENCE, self.listing.read()).await;
+        let started = Instant::now();
+        let answer = self.ask(host, Gluster::QuotaList(volume.clone())).await;
+        let view = answer.map_or(QuotaView::Unknown, |answer| output::quota(&answer));
+        if view != QuotaView::Unknown {
+            let kept = (started, view.clone());
+            self.memory().quotas.insert(volume.clone(), kept);
+        }
+        view
     }
 
     fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {
@@ -219,7 +233,8 @@ impl Pool {
         }
     }
 
-    /// What [`Self::look_at_quotas`] found last, if it began at `not_before` or later, and after our last write on the volume.
+    /// What was last found of a limit, if that look began at `not_before` or later, and after our last write on the volume. That there
+    /// is none is a hint only ([`output::quotas`]).
     pub fn quota(&self, volume: &VolumeName, not_before: Instant) -> Option<QuotaView> {
         let memory = self.memory();
         let (started, view) = memory.quotas.get(volume)?;

@@ -49,8 +49,8 @@ pub fn quota(output: &Output) -> QuotaView {
 }
 
 /// `quota list V /` of several volumes in one process: its documents carry no name, only an order. So where there are more
-/// or fewer than were asked for, none is believed; and neither is one that shows no limit, since complaints on standard
-/// error belong to nobody there.
+/// or fewer than were asked for, none is believed. That one shows no limit is a hint only, since complaints on standard error, which
+/// say why, belong to nobody there.
 pub fn quotas(output: &Output, count: usize) -> Vec<QuotaView> {
     let starts: Vec<usize> = output
         .stdout
@@ -71,10 +71,7 @@ pub fn quotas(output: &Output, count: usize) -> Vec<QuotaView> {
                 stdout: document.to_owned(),
                 stderr: String::new(),
             };
-            match quota(&one) {
-                limit @ QuotaView::Limit(_) => limit,
-                QuotaView::Unknown | QuotaView::Off | QuotaView::NoLimit => QuotaView::Unknown,
-            }
+            quota(&one)
         })
         .collect()
 }
