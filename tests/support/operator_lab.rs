@@ -297,7 +297,7 @@ impl World {
                 "{path} {what}: not within {deadline:?}:\n{}",
                 conditions(&object)
             );
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
