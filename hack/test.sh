@@ -29,13 +29,13 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
  =lab) tests=$(lab_tests | targets); [ -n "$tests" ] || { say "there are no lab tests"; exit 0; }
    cargo test --locked --no-run $tests
    logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
-   # labs wait for most of their time: two side by side take little longer than one
+   # labs wait for most of their time: three side by side keep two processors busy
    units >"$logs/units"; [ -s "$logs/units" ] || die "no unit of the lab tests was found"
-   rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-2}" -L 1 bash hack/test.sh "=one" || rc=1
+   rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-3}" -L 1 bash hack/test.sh "=one" || rc=1
    [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"
    exit $rc ;;
  =one) program=$3 only=(); [ -z "${4:-}" ] || only=(--exact "$4"); name=$program${4:+.${4//::/.}}; log=$LOGS/$name
-   threads=() # a lab takes most of a small machine: one at a time
+   threads=(--test-threads=6) # servers on this machine, and waiting for them; but labs, which take most of a small one: one at a time
    ! grep -rqE '(Kube|Gluster|Operator)Lab' $(sources "$program") || threads=(--test-threads="${LAB_THREADS:-1}")
    say "   $name: begins"; t=$(now); rc=0
    cargo test --quiet --locked --test "$program" -- "${threads[@]}" --nocapture "${only[@]}" >"$log" 2>&1 || rc=$?
