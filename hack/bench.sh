@@ -6,4 +6,5 @@ hack/packages.sh build
 slow "cargo build --locked --release" cargo build --locked --release --bin gluster-operator
 hack/packages.sh lab
 hack/clean-labs.sh
+export GLH_NOGEOREP= # hosts as Debian ships them
 slow "measurements" cargo bench --locked --bench operator

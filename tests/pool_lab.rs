@@ -1,16 +1,16 @@
 //! A pool and its trash on real hosts, without Kubernetes: plans are made from what the hosts say, and their steps taken over SSH.
 //!
-//! Needs what the lab needs ([`GlusterLab::missing`]). The test starts itself once more inside a host of the lab, since
-//! only hosts reach hosts; there it asks for what a person would do by writing to a file.
+//! Needs what the lab needs ([`GlusterLab::missing`]). The test starts itself once more inside a host of the lab
+//! (`support/inside.rs`).
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // it is all tests
 
 #[path = "support/gluster_lab.rs"]
 mod gluster_lab;
+#[path = "support/inside.rs"]
+mod inside;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,7 +19,7 @@ use gluster_operator::gluster::glusterd_vol;
 use gluster_operator::gluster::model::PoolView;
 use gluster_operator::gluster::names::{HostName, OwnerMark};
 use gluster_operator::gluster::operation::Operation;
-use gluster_operator::host::{Credentials, Host, SshConfig, SshHost};
+use gluster_operator::host::Host;
 use gluster_operator::plan::cluster as decide;
 use gluster_operator::plan::step::{BrickPlace, Step};
 use gluster_operator::plan::trash::{self, DeviceTrash, Verdict};
@@ -27,9 +27,9 @@ use gluster_operator::plan::upkeep::{self, Care, Former, Upkeep};
 use gluster_operator::plan::validate::{self, OpVersionWish, ValidCluster};
 use gluster_operator::pool::Pool;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use gluster_lab::{GlusterLab, said};
+use gluster_lab::GlusterLab;
+use inside::Inside;
 
 const DEVICE: &str = "/srv/bricks/d1";
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
@@ -40,120 +40,12 @@ fn pool_and_trash_of_a_lab() {
     let Some(lab) = GlusterLab::up_or_skip(3, 1) else {
         return;
     };
-    let shared = lab.dir().join("shared");
-    fs::create_dir(&shared).unwrap();
-    let known = NODES.map(|node| {
-        let file = lab.dir().join(node).join("ssh/ssh_host_ed25519_key.pub");
-        let key = fs::read_to_string(file).unwrap();
-        format!("{} {key}", lab.address(node))
-    });
-    fs::write(shared.join("known_hosts"), known.concat()).unwrap();
-    fs::copy(lab.ssh_key(), shared.join("key")).unwrap();
-    fs::write(shared.join("net"), lab.net()).unwrap();
-    let program = std::env::current_exe().unwrap();
-    let command = [
-        "env",
-        &format!("POOL_LAB={}", shared.display()),
-        program.to_str().unwrap(),
-        "--exact",
-        "inside",
-        "--ignored",
-        "--nocapture",
-    ];
-    let output = std::thread::scope(|scope| {
-        let inside = scope.spawn(|| lab.sh("client1", &command));
-        while !inside.is_finished() {
-            serve(&lab, &shared);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        inside.join().unwrap()
-    });
-    let text = said(&output);
-    println!("{text}");
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
-}
-
-/// Does to the lab what the inside asks for: a line of shell on a host, or a command of the lab's script.
-fn serve(lab: &GlusterLab, shared: &Path) {
-    let wish = shared.join("wish");
-    let Ok(text) = fs::read_to_string(&wish) else {
-        return;
-    };
-    let (host, line) = text.split_once(' ').unwrap();
-    let output = match host.strip_prefix("lab:") {
-        Some(word) => lab.script(&[&[word], &line.split(' ').collect::<Vec<_>>()[..]].concat()),
-        None => lab.sh(host, &["sh", "-c", line]),
-    };
-    fs::write(shared.join("answer"), said(&output)).unwrap();
-    fs::remove_file(wish).unwrap();
-}
-
-struct Inside {
-    shared: PathBuf,
-    net: String,
-    credentials: watch::Receiver<Arc<Credentials>>,
-    _sender: watch::Sender<Arc<Credentials>>,
+    inside::play(&lab, &NODES);
 }
 
 impl Inside {
-    fn new() -> Self {
-        let shared = PathBuf::from(std::env::var("POOL_LAB").unwrap());
-        let read = |name: &str| fs::read_to_string(shared.join(name)).unwrap();
-        let credentials = Credentials::parse(&read("key"), &read("known_hosts")).unwrap();
-        let (sender, credentials) = watch::channel(Arc::new(credentials));
-        Self {
-            net: read("net"),
-            shared,
-            credentials,
-            _sender: sender,
-        }
-    }
-
-    fn address(&self, node: &str) -> String {
-        format!(
-            "{}.{}",
-            self.net,
-            10 + node.strip_prefix("node").unwrap().parse::<u32>().unwrap()
-        )
-    }
-
-    /// What a person does: the exit status, and what was printed.
-    async fn by_hand(&self, host: &str, line: &str) -> String {
-        let draft = self.shared.join("draft");
-        fs::write(&draft, format!("{host} {line}")).unwrap();
-        let wish = self.shared.join("wish");
-        fs::rename(draft, &wish).unwrap();
-        let start = Instant::now();
-        while wish.exists() {
-            assert!(
-                start.elapsed().as_secs() < 60,
-                "nobody does {line} on {host}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        fs::read_to_string(self.shared.join("answer")).unwrap()
-    }
-
-    async fn sh(&self, host: &str, line: &str) -> String {
-        let answer = self.by_hand(host, line).await;
-        let rest = answer.strip_prefix("exit status: 0\n");
-        rest.unwrap_or_else(|| panic!("{line} on {host}: {answer}"))
-            .trim()
-            .to_owned()
-    }
-
     fn host(&self, node: &str) -> Arc<dyn Host> {
-        let config = SshConfig {
-            name: node.parse().unwrap(),
-            address: self.address(node),
-            port: 22,
-            user: "root".into(),
-            sudo: false,
-        };
-        Arc::new(SshHost::new(config, self.credentials.clone()))
+        Arc::new(self.ssh(node, &self.address(node)))
     }
 
     /// A cluster of these hosts with these fields, and the way to it.
@@ -280,11 +172,9 @@ async fn inside() {
 /// Hosts whose op-version is that of an older GlusterFS become a pool, which is raised to the highest.
 async fn op_version(lab: &Inside) {
     for node in NODES {
-        lab.by_hand("lab:service", &format!("{node} glusterd stop"))
-            .await;
+        lab.script(&format!("service {node} glusterd stop")).await;
         lab.sh(node, "grep -q operating-version /var/lib/glusterd/glusterd.info && sed -i s/operating-version=.*/operating-version=90000/ /var/lib/glusterd/glusterd.info || printf 'operating-version=90000\\n' > /var/lib/glusterd/glusterd.info").await;
-        lab.by_hand("lab:service", &format!("{node} glusterd start"))
-            .await;
+        lab.script(&format!("service {node} glusterd start")).await;
     }
     let (want, pool) = lab.cluster(&NODES, &json!({}));
     let view = settle(&want, &pool).await;
@@ -409,7 +299,7 @@ async fn ping_timeout(lab: &Inside) {
         finding.message
     );
     for node in NODES {
-        lab.by_hand("lab:service", &format!("{node} glusterd restart"))
+        lab.script(&format!("service {node} glusterd restart"))
             .await;
     }
     settle(&want, &pool).await;
@@ -485,13 +375,13 @@ async fn nodes(lab: &Inside) {
         "{stranger:?}"
     );
     // another host down: nobody is detached
-    lab.by_hand("lab:service", "node2 glusterd stop").await;
+    lab.script("service node2 glusterd stop").await;
     let (_, held) = care(&two, &pool, one, &[], Some(&visit)).await;
     assert!(
         held.plan.steps.is_empty() && held.plan.findings[0].message.contains("node2"),
         "{held:?}"
     );
-    lab.by_hand("lab:service", "node2 glusterd start").await;
+    lab.script("service node2 glusterd start").await;
     settle(&two, &pool).await;
 
     let (view, wanted) = care(&two, &pool, one, &[], Some(&visit)).await;

@@ -1,26 +1,25 @@
 //! The SSH transport in a network of real hosts: what they answer to our operations, and what a cut cable, a
 //! dead machine and a hung glusterd look like from here.
 //!
-//! Needs what the lab needs ([`GlusterLab::missing`]). The test starts itself once more inside a host of the lab, since
-//! only hosts reach hosts; there it asks for faults by writing to a file.
+//! Needs what the lab needs ([`GlusterLab::missing`]). The test starts itself once more inside a host of the lab
+//! (`support/inside.rs`).
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // it is all tests
 
 #[path = "support/gluster_lab.rs"]
 mod gluster_lab;
+#[path = "support/inside.rs"]
+mod inside;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gluster_operator::gluster::model::SilentKind;
 use gluster_operator::gluster::operation::{Command, Gluster, Operation};
 use gluster_operator::gluster::outcome::Output;
-use gluster_operator::host::{Credentials, Host, SshConfig, SshHost};
-use tokio::sync::watch;
+use gluster_operator::host::{Host, SshHost};
 
-use gluster_lab::{GlusterLab, said};
+use gluster_lab::GlusterLab;
+use inside::Inside;
 
 #[test]
 fn hosts_of_a_lab() {
@@ -28,91 +27,13 @@ fn hosts_of_a_lab() {
         return;
     };
     lab.pool(2);
-    let shared = lab.dir().join("shared");
-    fs::create_dir(&shared).unwrap();
-    let known = ["node1", "node2"].map(|node| {
-        let file = lab.dir().join(node).join("ssh/ssh_host_ed25519_key.pub");
-        let key = fs::read_to_string(file).unwrap();
-        format!("{node},{} {key}", lab.address(node))
-    });
-    fs::write(shared.join("known_hosts"), known.concat()).unwrap();
-    fs::copy(lab.ssh_key(), shared.join("key")).unwrap();
-    fs::write(shared.join("address"), lab.address("node1")).unwrap();
-    let program = std::env::current_exe().unwrap();
-    let command = [
-        "env",
-        &format!("SSH_LAB={}", shared.display()),
-        program.to_str().unwrap(),
-        "--exact",
-        "inside",
-        "--ignored",
-        "--nocapture",
-    ];
-    let output = std::thread::scope(|scope| {
-        let inside = scope.spawn(|| lab.sh("client1", &command));
-        while !inside.is_finished() {
-            serve(&lab, &shared);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        inside.join().unwrap()
-    });
-    let text = said(&output);
-    println!("{text}");
-    assert!(output.status.success() && text.contains("1 passed"));
+    inside::play(&lab, &["node1", "node2"]);
 }
 
-/// Does to the lab what the inside asks for.
-fn serve(lab: &GlusterLab, shared: &Path) {
-    let wish = shared.join("wish");
-    if let Ok(text) = fs::read_to_string(&wish) {
-        let words: Vec<&str> = text.split(' ').collect();
-        let output = lab.script(&words);
-        assert!(output.status.success(), "{text}: {}", said(&output));
-        fs::remove_file(wish).unwrap();
-    }
-}
-
-struct Inside {
-    shared: PathBuf,
+struct Hosts {
+    inside: Inside,
     node1: SshHost,
     node2: SshHost,
-}
-
-impl Inside {
-    fn new() -> Self {
-        let shared = PathBuf::from(std::env::var("SSH_LAB").unwrap());
-        let read = |name: &str| fs::read_to_string(shared.join(name)).unwrap();
-        let credentials = Credentials::parse(&read("key"), &read("known_hosts")).unwrap();
-        let (_, credentials) = watch::channel(Arc::new(credentials));
-        let host = |name: &str, address: String| {
-            let config = SshConfig {
-                name: name.parse().unwrap(),
-                address,
-                port: 22,
-                user: "root".into(),
-                sudo: false,
-            };
-            SshHost::new(config, credentials.clone())
-        };
-        Self {
-            node1: host("node1", read("address")),
-            // by a name that has to resolve
-            node2: host("node2", "node2".into()),
-            shared,
-        }
-    }
-
-    async fn wish(&self, what: &str) {
-        let draft = self.shared.join("draft");
-        fs::write(&draft, what).unwrap();
-        let wish = self.shared.join("wish");
-        fs::rename(draft, &wish).unwrap();
-        let start = Instant::now();
-        while wish.exists() {
-            assert!(start.elapsed().as_secs() < 30, "nobody does {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 fn all_well(outputs: &[Output]) -> bool {
@@ -137,13 +58,19 @@ async fn works_again(host: &SshHost) {
 #[ignore = "hosts_of_a_lab runs it inside a host"]
 async fn inside() {
     let lab = Inside::new();
+    let lab = Hosts {
+        node1: lab.ssh("node1", &lab.address("node1")),
+        // by a name that has to resolve
+        node2: lab.ssh("node2", "node2"),
+        inside: lab,
+    };
     operations(&lab).await;
     cut_cable(&lab).await;
     dead_machine(&lab).await;
     hung_glusterd(&lab).await;
 }
 
-async fn operations(lab: &Inside) {
+async fn operations(lab: &Hosts) {
     let state = Operation::State {
         slot: "test".parse().unwrap(),
     };
@@ -202,7 +129,7 @@ async fn operations(lab: &Inside) {
     assert!(all_well(&outputs), "{outputs:?}");
 }
 
-async fn cut_cable(lab: &Inside) {
+async fn cut_cable(lab: &Hosts) {
     let sleep = Command {
         argv: vec!["sleep".into(), "60".into()],
         stdin: None,
@@ -210,7 +137,7 @@ async fn cut_cable(lab: &Inside) {
     };
     let cut = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        lab.wish("partition node2").await;
+        lab.inside.script("partition node2").await;
         Instant::now()
     };
     let (output, cut) = tokio::join!(lab.node2.run(sleep), cut);
@@ -230,13 +157,13 @@ async fn cut_cable(lab: &Inside) {
     assert!(all_well(
         &lab.node1.perform(&Operation::Prerequisites).await.unwrap()
     ));
-    lab.wish("restore node2").await;
+    lab.inside.script("restore node2").await;
     works_again(&lab.node2).await;
 }
 
-async fn dead_machine(lab: &Inside) {
+async fn dead_machine(lab: &Hosts) {
     // the connection is idle, so nothing has told us when the command comes
-    lab.wish("poweroff node2").await;
+    lab.inside.script("poweroff node2").await;
     let start = Instant::now();
     let error = lab
         .node2
@@ -246,12 +173,12 @@ async fn dead_machine(lab: &Inside) {
     println!("dead machine: {error} after {:?}", start.elapsed());
     assert_eq!(error.kind, SilentKind::Unreachable);
     assert!(start.elapsed() < Duration::from_secs(18));
-    lab.wish("start node2").await;
+    lab.inside.script("start node2").await;
     works_again(&lab.node2).await;
 }
 
-async fn hung_glusterd(lab: &Inside) {
-    lab.wish("service node1 glusterd hang").await;
+async fn hung_glusterd(lab: &Hosts) {
+    lab.inside.script("service node1 glusterd hang").await;
     let start = Instant::now();
     let outputs = lab
         .node1
@@ -261,6 +188,6 @@ async fn hung_glusterd(lab: &Inside) {
     println!("hung glusterd: {outputs:?} after {:?}", start.elapsed());
     assert!(!all_well(&outputs));
     assert!(start.elapsed() < Duration::from_secs(16));
-    lab.wish("service node1 glusterd resume").await;
+    lab.inside.script("service node1 glusterd resume").await;
     works_again(&lab.node1).await;
 }

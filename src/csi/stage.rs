@@ -46,9 +46,10 @@ pub async fn stage(
 ) -> Result<Mount, Failure> {
     let begun = Instant::now();
     let mut tries = 0;
+    let mut before: Option<String> = None;
     loop {
         tries += 1;
-        let why = match stage_once(plugin, context, staging, deadline).await {
+        let mut why = match stage_once(plugin, context, staging, deadline).await {
             Ok(mount) => return Ok(mount),
             Err(Try::Final(failure)) => return Err(failure),
             Err(Try::Again(why)) => why,
@@ -56,6 +57,10 @@ pub async fn stage(
         tracing::info!(volume = %context.id, tries, why, "not staged yet");
         if Instant::now() + TRY_EVERY + LEAST_TIME > deadline {
             let volume = context.id.to_string();
+            // the deadline may have cut the last try off, and then it is the one before that tells what is wrong
+            if let Some(before) = before.filter(|before| *before != why) {
+                why = format!("{why}; the one before: {before}");
+            }
             return Err(Failure::NotMounted {
                 volume,
                 tries,
@@ -63,6 +68,7 @@ pub async fn stage(
                 why,
             });
         }
+        before = Some(why);
         tokio::time::sleep(TRY_EVERY).await;
     }
 }

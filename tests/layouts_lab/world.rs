@@ -206,11 +206,16 @@ impl<'a> World<'a> {
         };
         let mut bricks = volume::bricks_to_inspect(want, &self.cluster, &view);
         let search = if volume::seen(want, &self.cluster, &view).is_none() {
-            let found = self.pool.find_bricks(&want.volume).await.unwrap();
-            bricks.extend(found);
-            bricks.sort();
-            bricks.dedup();
-            Search::Complete
+            // as in the product: a search that took too long is looked for again
+            match self.pool.find_bricks(&want.volume).await {
+                Ok(found) => {
+                    bricks.extend(found);
+                    bricks.sort();
+                    bricks.dedup();
+                    Search::Complete
+                }
+                Err(why) => Search::Incomplete(why),
+            }
         } else {
             Search::NotAsked
         };
@@ -259,21 +264,20 @@ impl<'a> World<'a> {
     /// Looks, plans, takes the steps, until nothing is left to do; what gluster refused of the user's options.
     pub async fn settle(&self, want: &ValidVolume) -> Vec<StepFailure> {
         let mut refused = Vec::new();
+        let mut findings = Vec::new();
         for _ in 0..20 {
             let (pool, view, wish) = self.look(want).await;
             let plan = volume::plan(want, self.situation(&pool, &view, &wish));
             let host = cluster::coordinator(&self.cluster, &pool).unwrap();
             let bricks_down = holds(&plan, ConditionType::Healthy) == Some(false)
                 && reason(&plan, ConditionType::Healthy) == Some(Reason::BrickDown);
-            if plan.steps.is_empty() && !bricks_down {
-                assert_eq!(
-                    holds(&plan, ConditionType::InSync),
-                    Some(true),
-                    "{:?}",
-                    plan.findings
-                );
+            if plan.steps.is_empty()
+                && !bricks_down
+                && holds(&plan, ConditionType::InSync) == Some(true)
+            {
                 return refused;
             }
+            findings.clone_from(&plan.findings);
             for step in &plan.steps {
                 match (self.pool.execute(step, host).await, step) {
                     (Ok(()), _) => {}
@@ -291,7 +295,7 @@ impl<'a> World<'a> {
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
-        panic!("{}: no end", want.volume);
+        panic!("{}: no end: {findings:?}", want.volume);
     }
 
     pub async fn volume(&self, want: &ValidVolume) -> Volume {

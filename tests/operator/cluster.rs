@@ -17,18 +17,23 @@ const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
 fn hosts_and_deletions() {
     let Some(guard) = world() else { return };
     let Some(world) = guard.as_ref() else { return };
-    world.scene(
-        "a deletion names what blocks it, and goes on by itself",
-        || blocked(world),
-    );
-    world.scene(
-        "a host that left the spec is detached when nothing keeps it, and its trash goes",
-        || leaving(world),
-    );
-    world.scene(
-        "a volume whose cluster can't be reached, or is gone, can be let go of",
-        || let_go(world),
-    );
+    std::thread::scope(|threads| {
+        // on the three hosts of the pool, and on the two others
+        threads.spawn(|| {
+            world.scene(
+                "a deletion names what blocks it, and goes on by itself",
+                || blocked(world),
+            );
+        });
+        world.scene(
+            "a host that left the spec is detached when nothing keeps it, and its trash goes",
+            || leaving(world),
+        );
+        world.scene(
+            "a volume whose cluster can't be reached, or is gone, can be let go of",
+            || let_go(world),
+        );
+    });
     world.curtain();
 }
 

@@ -16,39 +16,52 @@ const OWNER_FILE: &str = "/var/lib/gluster-operator/owner";
 fn day_two() {
     let Some(guard) = world() else { return };
     let Some(world) = guard.as_ref() else { return };
-    world.scene(
-        "the capacity of a volume with data goes up and down, and away",
-        || capacity(world),
-    );
+    // the controller is killed here, and nobody else may send a command
     world.scene("what `plan` tells is what is done, and all of it", || {
         crate::planned::plan_is_what_is_done(world);
     });
-    world.scene("a limit that comes later counts what is there", || {
-        late_limit(world);
+    // here glusterd is started again on each host of the pool; on the two others nobody sees that
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            world.scene(
+                "a cluster goes after its volumes, and takes its owner files along",
+                || cluster_goes(world),
+            );
+        });
+        world.scene("a limit that comes later counts what is there", || {
+            late_limit(world);
+        });
     });
-    world.scene("options come, change and go; those of others stay", || {
-        options(world);
+    // each on volumes of its own
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            world.scene(
+                "the capacity of a volume with data goes up and down, and away",
+                || capacity(world),
+            );
+        });
+        threads.spawn(|| {
+            world.scene("options come, change and go; those of others stay", || {
+                options(world);
+            });
+            world.scene(
+                "a volume in use is not stopped; one that nobody uses is, and starts again",
+                || stopped(world),
+            );
+        });
+        world.scene(
+            "Retain leaves the volume, and an object of the same name gets it back",
+            || retain(world),
+        );
+        world.scene(
+            "Delete puts the volume into the trash, from which it comes back",
+            || trash(world),
+        );
+        world.scene(
+            "a volume that was retained and taken back can be deleted",
+            || retain_then_delete(world),
+        );
     });
-    world.scene(
-        "a volume in use is not stopped; one that nobody uses is, and starts again",
-        || stopped(world),
-    );
-    world.scene(
-        "Retain leaves the volume, and an object of the same name gets it back",
-        || retain(world),
-    );
-    world.scene(
-        "Delete puts the volume into the trash, from which it comes back",
-        || trash(world),
-    );
-    world.scene(
-        "a volume that was retained and taken back can be deleted",
-        || retain_then_delete(world),
-    );
-    world.scene(
-        "a cluster goes after its volumes, and takes its owner files along",
-        || cluster_goes(world),
-    );
     world.curtain();
 }
 

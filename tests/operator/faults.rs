@@ -23,31 +23,36 @@ fn faults_are_told_and_mended() {
     let Some(guard) = world() else { return };
     let Some(world) = guard.as_ref() else { return };
     world.ready_volume("steady", &json!({"capacity": "16Mi"}));
-    world.scene(
-        "a host that can't be reached, trusted or entered stops the setting up of a pool",
-        || set_up_faults(world),
-    );
-    world.scene(
-        "two owners: ManagedElsewhere, and takeOver hands the pool over",
-        || owners(world),
-    );
-    world.scene(
-        "a device that is missing or on the root file system gets no brick",
-        || devices(world),
-    );
-    world.scene(
-        "a foreign volume, a bad option, a lock that somebody holds",
-        || volume_faults(world),
-    );
-    world.scene("a host of another pool", || other_pool(world));
-    world.scene(
-        "an owner file of another operator appears in a pool at work",
-        || owner_appears(world),
-    );
-    world.scene("a device that is unmounted under running bricks", || {
-        unmounted(world);
+    std::thread::scope(|threads| {
+        // hosts that the pool does not have, and what is no matter of hosts
+        threads.spawn(|| {
+            world.scene(
+                "a host that can't be reached, trusted or entered stops the setting up of a pool",
+                || set_up_faults(world),
+            );
+            world.scene(
+                "two owners: ManagedElsewhere, and takeOver hands the pool over",
+                || owners(world),
+            );
+            world.scene(
+                "a device that is missing or on the root file system gets no brick",
+                || devices(world),
+            );
+            world.scene("a second controller stands by", || standby(world));
+        });
+        world.scene(
+            "a foreign volume, a bad option, a lock that somebody holds",
+            || volume_faults(world),
+        );
+        world.scene(
+            "an owner file of another operator appears in a pool at work",
+            || owner_appears(world),
+        );
+        world.scene("a device that is unmounted under running bricks", || {
+            unmounted(world);
+        });
     });
-    world.scene("a second controller stands by", || standby(world));
+    world.scene("a host of another pool", || other_pool(world));
     world.scene("a glusterd that hangs", || hung(world));
     world.scene("a host that is killed", || down(world, "kill", "node3"));
     world.scene(

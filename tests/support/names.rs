@@ -60,14 +60,18 @@ impl LabNames {
         panic!("all {} numbers of test labs are taken", NUMBERS.count());
     }
 
-    /// The settings of the lab scripts: `GLH_PREFIX`, `GLH_NET`, `GLH_DIR`, `KLAB_DIR`, `GLH_SIZE`.
-    pub fn settings(&self) -> [(&'static str, PathBuf); 5] {
+    /// The settings of the lab scripts: `GLH_PREFIX`, `GLH_NET`, `GLH_DIR`, `KLAB_DIR`, `GLH_SIZE`; and `GLH_NOGEOREP`, unless our
+    /// own environment has it: nothing here replicates to other continents, and the CPU it takes is half of the time of
+    /// all labs together. The hosts of the demo, which is a test, too, and of the measurements have it.
+    pub fn settings(&self) -> [(&'static str, PathBuf); 6] {
+        let no_georep = std::env::var_os("GLH_NOGEOREP").unwrap_or_else(|| "1".into());
         [
             ("GLH_PREFIX", self.prefix.clone().into()),
             ("GLH_NET", self.net.clone().into()),
             ("GLH_DIR", self.dir.join("gluster")),
             ("KLAB_DIR", self.dir.join("kube")),
             ("GLH_SIZE", "4G".into()),
+            ("GLH_NOGEOREP", no_georep.into()),
         ]
     }
 

@@ -78,16 +78,19 @@ impl World {
             return None;
         }
         let names = LabNames::unique(&format!("operator {}", std::process::id()));
-        let kube = KubeLab::up_as(&names, 0)?;
-        let hosts = GlusterLab::up_as(&names, 5, 1);
-        let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        for file in ["crds", "deploy/install.yaml"] {
-            let path = project.join(file).display().to_string();
-            let applied = kube.kubectl(&["apply", "-f", &path]);
-            assert!(applied.status.success(), "{file}: {}", said(&applied));
-        }
-        // ours runs beside the cluster; its pods could not start here anyway
-        kube.kubectl(&["-n", "gluster-operator", "delete", "deploy,ds", "--all"]);
+        // the network, which both share; then both at once
+        let network = names
+            .script("gluster-hosts.sh")
+            .args(["up", "0", "0"])
+            .output()
+            .expect("bash starts");
+        assert!(network.status.success(), "{}", said(&network));
+        let (kube, hosts) = std::thread::scope(|threads| {
+            let hosts = threads.spawn(|| GlusterLab::up_as(&names, 5, 1));
+            let kube = kubernetes(&names);
+            (kube, hosts.join())
+        });
+        let (kube, hosts) = (kube?, hosts.expect("the hosts are up"));
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let client = runtime.block_on(client(&kube));
         let ender = ender(&names);
@@ -294,7 +297,7 @@ impl World {
                 "{path} {what}: not within {deadline:?}:\n{}",
                 conditions(&object)
             );
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -659,6 +662,19 @@ impl World {
         }
         say(&text);
     }
+}
+
+/// A control plane with our objects in it.
+fn kubernetes(names: &LabNames) -> Option<KubeLab> {
+    let kube = KubeLab::up_as(names, 0)?;
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let [crds, install] =
+        ["crds", "deploy/install.yaml"].map(|file| project.join(file).display().to_string());
+    let applied = kube.kubectl(&["apply", "-f", &crds, "-f", &install]);
+    assert!(applied.status.success(), "{}", said(&applied));
+    // ours runs beside the cluster; its pods could not start here anyway
+    kube.kubectl(&["-n", "gluster-operator", "delete", "deploy,ds", "--all"]);
+    Some(kube)
 }
 
 async fn client(kube: &KubeLab) -> kube::Client {
