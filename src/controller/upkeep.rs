@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
 use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
 use tracing::warn;
 
 use crate::api::GlusterCluster;
@@ -21,7 +21,7 @@ use crate::plan::step::Step;
 use crate::plan::trash::{self, Candidate, DeviceTrash, Verdict};
 use crate::plan::upkeep::{self, Care, Former, Upkeep};
 use crate::plan::validate::{OpVersionWish, ValidCluster};
-use crate::pool::{Pool, StepFailure};
+use crate::pool::{Leave, Pool, StepFailure};
 
 use super::context::Context;
 use super::report;
@@ -114,13 +114,23 @@ impl Gathered {
 
     /// The plan for that; `owned` are pool options that were set for this object.
     pub(super) fn plan(&self, want: &ValidCluster, view: &PoolView, owned: &[String]) -> Care {
+        self.plan_with(want, view, owned, self.unsettled.as_deref())
+    }
+
+    fn plan_with(
+        &self,
+        want: &ValidCluster,
+        view: &PoolView,
+        owned: &[String],
+        unsettled: Option<&str>,
+    ) -> Care {
         let upkeep = Upkeep {
             owned,
             former: &self.former,
             former_view: &self.former_view,
             max_op_version: self.max_op_version,
             glusterd_vol: &self.glusterd_vol,
-            unsettled: self.unsettled.as_deref(),
+            unsettled,
         };
         upkeep::plan(want, view, &upkeep)
     }
@@ -167,15 +177,17 @@ pub(super) async fn tend(
             break;
         }
         for step in &care.plan.steps {
-            if matches!(step, Step::DetachPeer { .. }) {
-                // hosts that left were visited meanwhile, which takes its time where they are dead: a volume may have been made
-                tended.view = pool.observe(Instant::now()).await.view;
-                let again = gathered.plan(want, &tended.view, &status.owned_options);
-                if !again.plan.steps.contains(step) {
-                    continue;
-                }
+            let done = if let Step::DetachPeer { .. } = step {
+                let declared: Leave<'_> = &|| Box::pin(is_declared(object, context));
+                let owned = &status.owned_options;
+                detach(pool, want, &gathered, owned, step, &coordinator, declared).await
+            } else {
+                pool.execute(step, &coordinator).await
+            };
+            if done.as_ref().is_err_and(StepFailure::is_withdrawn) {
+                // the next plan says what keeps it
+                continue;
             }
-            let done = pool.execute(step, &coordinator).await;
             context.metrics.step(step, done.is_ok());
             if let Err(failure) = done {
                 // what was refused is no reason to leave out the others; anything else meets them, too
@@ -193,6 +205,44 @@ pub(super) async fn tend(
         purge(object, context, want, pool, &mut tended, findings).await;
     }
     tended
+}
+
+/// Whether the API server, too, has the object as we know it: what a person takes back at the last moment is heeded.
+async fn is_declared(object: &GlusterCluster, context: &Context) -> bool {
+    let objects: Api<GlusterCluster> = Api::all(context.client.clone());
+    let current = objects.get_opt(&object.name_any()).await;
+    current.is_ok_and(|current| {
+        current.is_some_and(|current| {
+            current.uid() == object.uid()
+                && current.metadata.generation == object.metadata.generation
+                && current.metadata.deletion_timestamp.is_none()
+        })
+    })
+}
+
+/// Detaches a peer where a look right before still says that it may go. GlusterFS lets a volume go along whose bricks all lie
+/// there, and hosts that left are visited before, which takes its time where they are dead: meanwhile one may have been made.
+async fn detach(
+    pool: &Pool,
+    want: &ValidCluster,
+    gathered: &Gathered,
+    owned: &[String],
+    step: &Step,
+    coordinator: &HostName,
+    declared: Leave<'_>,
+) -> Result<(), StepFailure> {
+    let leave: Leave<'_> = &|| {
+        Box::pin(async move {
+            if !declared().await {
+                return false;
+            }
+            let view = pool.observe(Instant::now()).await.view;
+            let unsettled = pool.unsettled_anywhere();
+            let again = gathered.plan_with(want, &view, owned, unsettled.as_deref());
+            again.plan.steps.contains(step)
+        })
+    };
+    pool.execute_while(step, coordinator, leave).await
 }
 
 /// Hosts that are no peers any more: their owner file goes, where they let us in.
@@ -359,11 +409,10 @@ async fn purge_host(
     let mut kept = Vec::new();
     for device in devices {
         for name in &device.listing.purged {
-            let step = Step::PurgeTrash {
+            let step = Step::ForgetTrash {
                 host: device.host.clone(),
                 device: device.device.clone(),
                 name: name.clone(),
-                manifest: false,
             };
             let done = pool.execute(&step, &device.host).await;
             context.metrics.step(&step, done.is_ok());
@@ -419,12 +468,22 @@ async fn purge_one(
     }
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
     let step = match trash::judge(want, &view, candidate, &entry, now) {
-        Verdict::Purge(step) => step,
+        Verdict::Purge(step) | Verdict::Note(step) => step,
         Verdict::Young => return Purged::Young,
         Verdict::Kept(why) => return Purged::Kept(why),
     };
-    let done = pool.execute(&step, host).await;
+    let declared: Leave<'_> = &|| Box::pin(is_declared(object, context));
+    let done = pool.execute_while(&step, host, declared).await;
+    if done.as_ref().is_err_and(StepFailure::is_withdrawn) {
+        return Purged::InPart;
+    }
     context.metrics.step(&step, done.is_ok());
+    if !matches!(step, Step::PurgeTrash { .. }) {
+        return done.map_or_else(
+            |failure| Purged::Kept(failure.to_string()),
+            |()| Purged::Young,
+        );
+    }
     match done {
         Ok(()) => {
             let note = format!("{host}:{device}/.trash/{} is destroyed", item.name);

@@ -25,7 +25,7 @@ impl Pool {
     pub async fn observe(&self, not_before: Instant) -> Observation {
         let _one = self.observing.lock().await;
         if let Some(latest) = self
-            .memory()
+            .seen()
             .latest
             .clone()
             .filter(|latest| latest.started >= not_before)
@@ -44,7 +44,7 @@ impl Pool {
             "looked at the pool"
         );
         self.settle(&observation);
-        self.memory().latest = Some(observation.clone());
+        self.seen().latest = Some(observation.clone());
         observation
     }
 
@@ -88,11 +88,11 @@ impl Pool {
 
     async fn observe_host(&self, host: &Arc<dyn Host>) -> HostView {
         let name = host.name();
-        if !self.memory().checked.contains(name) {
+        if !self.seen().checked.contains(name) {
             if let Some(silent) = prerequisites(host).await {
                 return silent;
             }
-            self.memory().checked.insert(name.clone());
+            self.seen().checked.insert(name.clone());
         }
         let devices = self.devices.get(name).cloned().unwrap_or_default();
         // two names may turn out to be one host: each writes a file of its own there
@@ -105,7 +105,7 @@ impl Pool {
             Err((kind, why)) => {
                 warn!(host = %name, why, "host gave no picture");
                 // it may have been rebooted, and /run be empty
-                self.memory().checked.remove(name);
+                self.seen().checked.remove(name);
                 HostView::Silent { why, kind }
             }
         }
@@ -189,7 +189,7 @@ impl Pool {
             return;
         };
         // whoever writes comes first; the next look is not far
-        let Ok(_alone) = self.listing.try_write() else {
+        let Ok(_alone) = self.ledger.listing.try_write() else {
             return;
         };
         let started = Instant::now();

@@ -427,6 +427,8 @@ impl World {
             Step::RaiseOpVersion(_)
             | Step::WritePingTimeout { .. }
             | Step::PurgeTrash { .. }
+            | Step::NoteTrash { .. }
+            | Step::ForgetTrash { .. }
             | Step::StartBricks(_)
             | Step::WriteManifest { .. } => {}
             Step::StopVolume(_) => self.volume()?.status = VolumeStatus::Stopped,
