@@ -373,7 +373,7 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
-            Operation::ClaimHost { owner: owner.clone(), replace: false },
+            Operation::ClaimHost { owner: owner.clone(), replace: None },
             false,
             vec![
                 "mkdir -p /var/lib/gluster-operator".into(),
@@ -385,13 +385,14 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
-            Operation::ClaimHost { owner, replace: true },
+            Operation::ClaimHost { owner, replace: Some(name("a.b")) },
             false,
             vec![
                 "mkdir -p /var/lib/gluster-operator".into(),
                 format!("rm -f {claim}.{OWNER}"),
                 format!("tee {claim}.{OWNER} < {OWNER}\n"),
                 format!("sync {claim}.{OWNER}"),
+                format!("grep -qxF a.b {claim}"),
                 format!("mv -T {claim}.{OWNER} {claim}"),
                 format!("rm -f {claim}.{OWNER}"),
             ],

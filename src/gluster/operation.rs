@@ -409,12 +409,12 @@ pub enum Operation {
         /// `<device>/.trash/<…>`, on the same file system.
         trash: HostPath,
     },
-    /// Makes the owner file. Without `replace` an existing file stays as it is.
+    /// Makes the owner file. One that is there stays as it is, unless it still holds the owner to be replaced.
     ClaimHost {
         /// Who owns the pool now.
         owner: OwnerId,
-        /// Whether the owner of before was named to be taken over.
-        replace: bool,
+        /// The owner of before, who was named to be taken over.
+        replace: Option<OwnerId>,
     },
     /// Removes the owner file.
     ReleaseHost,
@@ -612,13 +612,16 @@ impl Operation {
                 // A name of its own, and made anew: a hard link to the owner file that is left of an earlier claim
                 // would let tee write into the owner file itself (tried).
                 let new = format!("{OWNER_FILE}.{owner}");
-                let claim = if *replace {
-                    ["mv", "-T", &new, OWNER_FILE]
-                } else {
+                let claim = match replace {
+                    // another may have taken it over since the look
+                    Some(before) => vec![
+                        Command::write(&["grep", "-qxF", before.as_str(), OWNER_FILE]),
+                        Command::write(&["mv", "-T", &new, OWNER_FILE]),
+                    ],
                     // ln fails when somebody was faster; the next look tells who
-                    ["ln", "-T", &new, OWNER_FILE]
+                    None => vec![Command::write(&["ln", "-T", &new, OWNER_FILE])],
                 };
-                vec![
+                let mut list = vec![
                     Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
                     Command::write(&["rm", "-f", &new]),
                     Command {
@@ -627,9 +630,10 @@ impl Operation {
                     },
                     // else the file can be empty after a power cut, and then the pool is somebody else's
                     Command::write(&["sync", &new]),
-                    Command::write(&claim),
-                    Command::write(&["rm", "-f", &new]),
-                ]
+                ];
+                list.extend(claim);
+                list.push(Command::write(&["rm", "-f", &new]));
+                list
             }
             Self::ReleaseHost => vec![Command::write(&["rm", "-f", OWNER_FILE])],
             Self::FindBricks { device, volume } => vec![tool(&[

@@ -67,8 +67,8 @@ pub enum Step {
         host: HostName,
         /// Who owns the pool now.
         owner: OwnerId,
-        /// Whether a file of somebody else, whom `takeOver` names, is replaced.
-        replace: bool,
+        /// Whose file is replaced: `takeOver` names him.
+        replace: Option<OwnerId>,
     },
     /// Remove the owner file of a host.
     ReleaseHost {

@@ -50,6 +50,8 @@ struct Seen {
     latest: Option<Observation>,
     /// Hosts whose prerequisites were found to be there.
     checked: BTreeSet<HostName>,
+    /// When hosts that gave no answer were last waited for to the end.
+    patient: BTreeMap<HostName, Instant>,
 }
 
 #[derive(Default)]

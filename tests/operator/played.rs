@@ -192,12 +192,35 @@ fn called_back(world: &World) {
         mounted(world, "shop_regret", |sh| sh("sha256sum data")),
         sum
     );
+    // one brick finds its place in the trash taken: then the volume is deleted and that brick is not moved
+    let bricks = world.on_device("node2", "shop_regret-");
+    let taken = format!("{DEVICE}/.trash/{}", bricks.last().unwrap());
+    world
+        .hosts
+        .run("node2", &["mkdir", "-p", &format!("{taken}/something")]);
     world.patch(
         &format!("{VOLUMES}/regret"),
         &json!({"spec": {"deletionPolicy": "Delete"}}),
     );
     world.delete(&format!("{VOLUMES}/regret"));
+    world.wait_volume("regret", SOON, "says what is in the way", |object| {
+        is_false(
+            object,
+            "Progressing",
+            "DeletionBlocked",
+            &["node2", "mv -T"],
+        )
+    });
+    world.patch(&format!("{VOLUMES}/regret"), &retain);
     world.wait_gone(&format!("{VOLUMES}/regret"), SOON);
+    let events = world.events("regret");
+    let told = |event: &&String| event.contains("BricksLeft") && event.contains("node2:");
+    let told = events.iter().find(told);
+    say(&format!("       {}", told.expect("it is told")));
+    let brick = format!("{DEVICE}/{}/brick/data", bricks.last().unwrap());
+    let left = std::fs::metadata(world.path("node2", &brick)).unwrap();
+    assert_eq!(left.len(), 3_000_000);
+    world.hosts.run("node2", &["rm", "-r", &taken]);
 }
 
 fn hasty(world: &World) {

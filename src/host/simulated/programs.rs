@@ -121,6 +121,17 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             Some(None) => text(1, "", &format!("cat: {path}: Is a directory\n")),
             None => gone("cat", "", path),
         },
+        ["grep", "-qxF", line, path] => {
+            let content = files.get(path).and_then(|node| node.content.clone());
+            match content {
+                Some(content) => text(
+                    i32::from(!content.lines().any(|known| known == *line)),
+                    "",
+                    "",
+                ),
+                None => text(2, "", &format!("grep: {path}: No such file or directory\n")),
+            }
+        }
         ["grep", pattern, path] => match files.get(path).and_then(|node| node.content.clone()) {
             Some(content) => {
                 let found: Vec<&str> = content
