@@ -304,6 +304,7 @@ fn host_commands_word_for_word() {
                 ),
                 format!("env LC_ALL=C find {trash} -mindepth 1 -maxdepth 1 -printf %y %f\\0"),
                 format!("env LC_ALL=C cat {trash}.json"),
+                "env LC_ALL=C cat /proc/self/mountinfo".into(),
             ],
         ),
         (
@@ -315,8 +316,9 @@ fn host_commands_word_for_word() {
             false,
             vec![
                 "mountpoint -q /d".into(),
+                "sed -n \\:^\\([^ ]* \\)\\{4\\}/d/[.]trash/shop_data-0a1b2c3d[ /]:q1 /proc/self/mountinfo".into(),
                 format!("mv -T {trash}.json {trash}.purging"),
-                format!("timeout 10 rm -rf --one-file-system --preserve-root=all {trash}"),
+                format!("timeout 10 unshare --mount rm -rf --one-file-system --preserve-root=all {trash}"),
                 format!("rm -f {trash}.purging"),
             ],
         ),
@@ -329,9 +331,16 @@ fn host_commands_word_for_word() {
             false,
             vec![
                 "mountpoint -q /d".into(),
-                format!("timeout 10 rm -rf --one-file-system --preserve-root=all {trash}"),
+                "sed -n \\:^\\([^ ]* \\)\\{4\\}/d/[.]trash/shop_data-0a1b2c3d[ /]:q1 /proc/self/mountinfo".into(),
+                format!("touch {trash}.purging"),
+                format!("timeout 10 unshare --mount rm -rf --one-file-system --preserve-root=all {trash}"),
                 format!("rm -f {trash}.purging"),
             ],
+        ),
+        (
+            Operation::ForgetTrash { device: device.clone(), name: name("shop_data-0a1b2c3d") },
+            false,
+            vec![format!("rm -f {trash}.purging")],
         ),
         (
             Operation::ReadGlusterdVol,
@@ -364,7 +373,7 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
-            Operation::ClaimHost { owner: owner.clone(), replace: false },
+            Operation::ClaimHost { owner: owner.clone(), replace: None },
             false,
             vec![
                 "mkdir -p /var/lib/gluster-operator".into(),
@@ -376,13 +385,14 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
-            Operation::ClaimHost { owner, replace: true },
+            Operation::ClaimHost { owner, replace: Some(name("a.b")) },
             false,
             vec![
                 "mkdir -p /var/lib/gluster-operator".into(),
                 format!("rm -f {claim}.{OWNER}"),
                 format!("tee {claim}.{OWNER} < {OWNER}\n"),
                 format!("sync {claim}.{OWNER}"),
+                format!("grep -qxF a.b {claim}"),
                 format!("mv -T {claim}.{OWNER} {claim}"),
                 format!("rm -f {claim}.{OWNER}"),
             ],

@@ -19,5 +19,7 @@ mod faults;
 mod hostile;
 #[path = "operator/planned.rs"]
 mod planned;
+#[path = "operator/played.rs"]
+mod played;
 #[path = "operator/truth.rs"]
 mod truth;

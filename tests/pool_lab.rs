@@ -471,6 +471,10 @@ async fn purge(want: &ValidCluster, pool: &Pool) -> (Vec<String>, Vec<String>) {
                     pool.execute(&step, &host).await.unwrap();
                     gone.push(name.to_string());
                 }
+                Verdict::Note(step) => {
+                    pool.execute(&step, &host).await.unwrap();
+                    kept.push(format!("{name} is noted"));
+                }
                 Verdict::Young => kept.push(format!("{name} is young")),
                 Verdict::Kept(why) => kept.push(why),
             }
@@ -490,6 +494,7 @@ async fn trash_is_purged(lab: &Inside) {
     throw_away(lab, &pool, "mounted-0a1b2c3d", &ours, day).await;
     throw_away(lab, &pool, "bound-0a1b2c3d", &ours, day).await;
     throw_away(lab, &pool, "begun-0a1b2c3d", &ours, day).await;
+    throw_away(lab, &pool, "unnoted-0a1b2c3d", &ours, day).await;
     let t = format!("{DEVICE}/.trash");
     lab.sh("node1", &format!("
         mkdir {t}/mounted-0a1b2c3d/brick/other && mount -t tmpfs tmpfs {t}/mounted-0a1b2c3d/brick/other && echo precious > {t}/mounted-0a1b2c3d/brick/other/file
@@ -497,6 +502,7 @@ async fn trash_is_purged(lab: &Inside) {
         mkdir {t}/notes && echo mine > {t}/notes/file && echo mine > {t}/list.txt
         mv {t}/begun-0a1b2c3d.json {t}/begun-0a1b2c3d.purging && rm -r {t}/begun-0a1b2c3d/brick/a
         sed -i 's/deletedAt\":[0-9]*/deletedAt\":99999999999/' {t}/young-0a1b2c3d.json
+        rm {t}/unnoted-0a1b2c3d.json && touch {t}/lone-0a1b2c3d.purging
         mkdir -p {t}/bare-0a1b2c3d/brick && echo data > {t}/bare-0a1b2c3d/brick/data")).await;
     // a directory full of links out of the trash: they go, and what they name stays
     lab.sh("node1", &format!("ln -s {DEVICE}/elsewhere {t}/old-0a1b2c3d/brick/a/out && ln -s / {t}/old-0a1b2c3d/brick/root")).await;
@@ -511,6 +517,7 @@ async fn trash_is_purged(lab: &Inside) {
         "mounted-0a1b2c3d has something mounted",
         "bound-0a1b2c3d has something mounted",
         "bare-0a1b2c3d does not carry the mark",
+        "unnoted-0a1b2c3d is noted",
         ".trash/notes",
         ".trash/list.txt",
     ] {
@@ -538,23 +545,48 @@ async fn trash_is_purged(lab: &Inside) {
         lab.sh("node1", &data).await,
         "precious\nprecious\nprecious\nmine\ndata\n262144"
     );
-    // even where the check is passed over, another file system is not entered
-    let operation = Operation::PurgeTrash {
+    // what is mounted after the look keeps an entry, too: another file system, or a bind mount of the same one, which rm would
+    // enter
+    for name in ["mounted-0a1b2c3d", "bound-0a1b2c3d"] {
+        let operation = Operation::PurgeTrash {
+            device: DEVICE.parse().unwrap(),
+            name: name.parse().unwrap(),
+            manifest: true,
+        };
+        let outputs = lab.host("node1").perform(&operation).await.unwrap();
+        assert_eq!(
+            (outputs.len(), outputs[1].exit),
+            (2, Some(1)),
+            "{outputs:?}"
+        );
+    }
+    let data = format!(
+        "cat {t}/mounted-0a1b2c3d/brick/other/file {t}/bound-0a1b2c3d/brick/bind/file {DEVICE}/elsewhere/file; stat -c %s {t}/bound-0a1b2c3d/brick/a/b/data"
+    );
+    assert_eq!(
+        lab.sh("node1", &data).await,
+        "precious\nprecious\nprecious\n262144"
+    );
+    // an entry that came to the place of one that is gone is not taken for it
+    throw_away(lab, &pool, "lone-0a1b2c3d", &ours, 0).await;
+    let forget = Step::ForgetTrash {
+        host: "node1".parse().unwrap(),
         device: DEVICE.parse().unwrap(),
-        name: "mounted-0a1b2c3d".parse().unwrap(),
-        manifest: true,
+        name: "lone-0a1b2c3d".parse().unwrap(),
     };
-    let outputs = lab.host("node1").perform(&operation).await.unwrap();
-    assert_ne!(outputs.last().unwrap().exit, Some(0), "{outputs:?}");
+    pool.execute(&forget, &"node1".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(
         lab.sh(
             "node1",
-            &format!("cat {t}/mounted-0a1b2c3d/brick/other/file")
+            &format!("ls -d {t}/lone*; stat -c %s {t}/lone-0a1b2c3d/brick/a/b/data")
         )
         .await,
-        "precious"
+        format!("{t}/lone-0a1b2c3d\n{t}/lone-0a1b2c3d.json\n262144")
     );
-    // unmounted, they go at the next look; the one that was begun goes on
+    // unmounted, they go at the next look; so does what had no manifest, and what came last
+    tokio::time::sleep(Duration::from_millis(2200)).await;
     lab.sh(
         "node1",
         &format!("umount {t}/mounted-0a1b2c3d/brick/other {t}/bound-0a1b2c3d/brick/bind"),
@@ -562,7 +594,16 @@ async fn trash_is_purged(lab: &Inside) {
     .await;
     let (mut gone, kept) = purge(&want, &pool).await;
     gone.sort();
-    assert_eq!(gone, ["bound-0a1b2c3d", "mounted-0a1b2c3d"], "{kept:?}");
+    assert_eq!(
+        gone,
+        [
+            "bound-0a1b2c3d",
+            "lone-0a1b2c3d",
+            "mounted-0a1b2c3d",
+            "unnoted-0a1b2c3d"
+        ],
+        "{kept:?}"
+    );
     assert_eq!(
         lab.sh("node1", &format!("cat {DEVICE}/elsewhere/file"))
             .await,

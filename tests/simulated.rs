@@ -8,6 +8,7 @@
 mod dice;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::{self, Tenant, ValidCluster, ValidVolume};
 use gluster_operator::plan::volume::{self as decide, Situation};
 use gluster_operator::plan::{Plan, cluster as pool_plan};
-use gluster_operator::pool::Pool;
+use gluster_operator::pool::{Leave, Pool};
 use serde_json::{Value, json};
 
 const KUBE: &str = "00000000-0000-0000-0000-00000000000a";
@@ -114,6 +115,8 @@ struct Scene {
     pool: SimulatedPool,
     cluster: ValidCluster,
     names: Vec<HostName>,
+    /// How many more commands of a deletion have leave to be sent.
+    leave: AtomicUsize,
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> T
@@ -141,6 +144,7 @@ impl Scene {
             pool,
             cluster,
             names,
+            leave: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -302,12 +306,19 @@ impl Scene {
         } else {
             decide::plan(want, situation)
         };
+        let leave: Leave<'_> = &|| {
+            let less = |left: usize| left.checked_sub(1);
+            let left = self
+                .leave
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+            Box::pin(async move { left.is_ok() })
+        };
         let mut done = 0;
         if let Some(coordinator) = &coordinator {
             for step in &plan.steps {
                 let torn = matches!(step, Step::TrashBricks { .. });
                 assert!(going || torn || !step.destroys(), "{step:?}");
-                if pool.execute(step, coordinator).await.is_err() {
+                if pool.execute_while(step, coordinator, leave).await.is_err() {
                     break;
                 }
                 done += 1;
@@ -511,6 +522,40 @@ fn deletion_ends_in_the_trash_and_nowhere_else() {
         let were: Vec<String> = data.into_iter().map(|(host, _)| host).collect();
         assert_eq!(kept, were, "seed {seed}");
         assert_eq!(scene.foreign(), foreign, "seed {seed}: not ours");
+    });
+}
+
+/// Somebody says Retain after so many commands.
+#[test]
+fn a_deletion_that_is_called_back_does_nothing_more() {
+    play(60, |seed| async move {
+        let mut dice = Dice(seed);
+        let scene = Scene::new(seed, 4 + dice.below(3));
+        let mut spec = spec(&mut dice);
+        spec["deletionPolicy"] = json!("Delete");
+        let want = scene.want(spec, &[]);
+        scene.converge(&want, false).await;
+        scene.pool.write("shop_data", 1 << 20);
+        let data = scene.data();
+        let allowed = usize::try_from(seed % 4).unwrap();
+        scene.leave.store(allowed, Ordering::SeqCst);
+        let pool = scene.controller(Script::default());
+        for pass in 0..3 {
+            let (plan, gone, done) = scene.pass(&pool, &want, true).await;
+            assert!(!gone && !plan.steps.is_empty(), "seed {seed}");
+            assert_eq!(done, if pass == 0 { allowed } else { 0 }, "seed {seed}");
+        }
+        let view = pool.observe(Instant::now()).await.view;
+        let known = decide::seen(&want, &scene.cluster, &view).map(|volume| volume.status);
+        // manifest, stop, delete, and then the bricks would go
+        let expected = [
+            Some(VolumeStatus::Started),
+            Some(VolumeStatus::Started),
+            Some(VolumeStatus::Stopped),
+            None,
+        ];
+        assert_eq!(known, expected[allowed], "seed {seed}");
+        assert_eq!(scene.data(), data, "seed {seed}: data is not where it was");
     });
 }
 

@@ -111,14 +111,16 @@ async fn operations(lab: &Hosts) {
     assert!(outputs[0].stdout.contains(&hex), "{outputs:?}");
 
     // the owner file: the first one wins, unless somebody is told to take over
-    let claim = |owner: &str, replace| Operation::ClaimHost {
+    let claim = |owner: &str, replace: Option<&str>| Operation::ClaimHost {
         owner: owner.parse().unwrap(),
-        replace,
+        replace: replace.map(|replace| replace.parse().unwrap()),
     };
     for (operation, well, owner) in [
-        (claim("one", false), true, "one\n"),
-        (claim("two", false), false, "one\n"),
-        (claim("two", true), true, "two\n"),
+        (claim("one", None), true, "one\n"),
+        (claim("two", None), false, "one\n"),
+        (claim("two", Some("one")), true, "two\n"),
+        // who was faster is not who was named
+        (claim("three", Some("one")), false, "two\n"),
     ] {
         let outputs = lab.node2.perform(&operation).await.unwrap();
         assert_eq!(all_well(&outputs), well, "{outputs:?}");

@@ -41,17 +41,30 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let timer = Instant::now();
-    let result = if object.metadata.deletion_timestamp.is_some() {
-        remove(&object, &context).await
-    } else {
-        keep(&object, &context).await
-    };
+    let result = fresh(&object, &context).await;
     context.metrics.reconciled(
         "GlusterCluster",
         result.as_ref().map(|_| ()).map_err(Error::category),
         timer.elapsed(),
     );
     result
+}
+
+/// Works on the object as the API server has it. The one that we were given may be older than the status that we wrote last, which
+/// remembers former nodes and options that are ours.
+async fn fresh(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {
+    let objects: Api<GlusterCluster> = Api::all(context.client.clone());
+    let current = objects
+        .get_opt(&object.name_any())
+        .await
+        .map_err(api("reading the cluster"))?;
+    match current {
+        None => Ok(Action::await_change()),
+        Some(object) if object.metadata.deletion_timestamp.is_some() => {
+            remove(&object, context).await
+        }
+        Some(object) => keep(&object, context).await,
+    }
 }
 
 async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {

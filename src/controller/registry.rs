@@ -10,7 +10,7 @@ use crate::gluster::names::VolumeName;
 use crate::host::{Credentials, Host, SshConfig, SshHost};
 use crate::plan::upkeep::Former;
 use crate::plan::validate::{ValidCluster, ValidNode};
-use crate::pool::Pool;
+use crate::pool::{Ledger, Pool};
 
 struct Entry {
     nodes: Vec<ValidNode>,
@@ -24,6 +24,8 @@ struct Entry {
 /// Pools by name of their GlusterCluster.
 pub(super) struct Registry {
     entries: Mutex<HashMap<String, Entry>>,
+    /// By the owner id; they outlive the pools, which come and go with edits of nodes and Secrets while reconciles are under way.
+    ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
     /// Clusters that their own reconcile has judged since this process began, usable or not.
     judged: Mutex<HashSet<String>>,
     /// Names our files on the hosts.
@@ -34,6 +36,7 @@ impl Registry {
     pub(super) fn new(slot: VolumeName) -> Self {
         Self {
             entries: Mutex::default(),
+            ledgers: Mutex::default(),
             judged: Mutex::default(),
             slot,
         }
@@ -97,11 +100,14 @@ impl Registry {
         });
         let slot = format!("{}-{}", self.slot, want.name);
         let slot = slot.parse().unwrap_or_else(|_| self.slot.clone());
-        let pool = Pool::new(hosts.collect(), slot);
-        if let Some(before) = entries.get(want.name.as_str()) {
-            pool.inherit(&before.pool);
-        }
-        let pool = Arc::new(pool);
+        let ledger = self
+            .ledgers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .entry(want.owner.to_string())
+            .or_default()
+            .clone();
+        let pool = Arc::new(Pool::with(hosts.collect(), slot, ledger));
         let name = want.name.as_str().to_owned();
         let entry = Entry {
             nodes: want.nodes.clone(),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
 use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
 use tracing::warn;
 
 use crate::api::GlusterCluster;
@@ -21,7 +21,7 @@ use crate::plan::step::Step;
 use crate::plan::trash::{self, Candidate, DeviceTrash, Verdict};
 use crate::plan::upkeep::{self, Care, Former, Upkeep};
 use crate::plan::validate::{OpVersionWish, ValidCluster};
-use crate::pool::{Pool, StepFailure};
+use crate::pool::{Leave, Pool, StepFailure};
 
 use super::context::Context;
 use super::report;
@@ -114,13 +114,23 @@ impl Gathered {
 
     /// The plan for that; `owned` are pool options that were set for this object.
     pub(super) fn plan(&self, want: &ValidCluster, view: &PoolView, owned: &[String]) -> Care {
+        self.plan_with(want, view, owned, self.unsettled.as_deref())
+    }
+
+    fn plan_with(
+        &self,
+        want: &ValidCluster,
+        view: &PoolView,
+        owned: &[String],
+        unsettled: Option<&str>,
+    ) -> Care {
         let upkeep = Upkeep {
             owned,
             former: &self.former,
             former_view: &self.former_view,
             max_op_version: self.max_op_version,
             glusterd_vol: &self.glusterd_vol,
-            unsettled: self.unsettled.as_deref(),
+            unsettled,
         };
         upkeep::plan(want, view, &upkeep)
     }
@@ -167,15 +177,17 @@ pub(super) async fn tend(
             break;
         }
         for step in &care.plan.steps {
-            if matches!(step, Step::DetachPeer { .. }) {
-                // hosts that left were visited meanwhile, which takes its time where they are dead: a volume may have been made
-                tended.view = pool.observe(Instant::now()).await.view;
-                let again = gathered.plan(want, &tended.view, &status.owned_options);
-                if !again.plan.steps.contains(step) {
-                    continue;
-                }
+            let done = if let Step::DetachPeer { .. } = step {
+                let declared: Leave<'_> = &|| Box::pin(is_declared(object, context));
+                let owned = &status.owned_options;
+                detach(pool, want, &gathered, owned, step, &coordinator, declared).await
+            } else {
+                pool.execute(step, &coordinator).await
+            };
+            if done.as_ref().is_err_and(StepFailure::is_withdrawn) {
+                // the next plan says what keeps it
+                continue;
             }
-            let done = pool.execute(step, &coordinator).await;
             context.metrics.step(step, done.is_ok());
             if let Err(failure) = done {
                 // what was refused is no reason to leave out the others; anything else meets them, too
@@ -193,6 +205,44 @@ pub(super) async fn tend(
         purge(object, context, want, pool, &mut tended, findings).await;
     }
     tended
+}
+
+/// Whether the API server, too, has the object as we know it: what a person takes back at the last moment is heeded.
+async fn is_declared(object: &GlusterCluster, context: &Context) -> bool {
+    let objects: Api<GlusterCluster> = Api::all(context.client.clone());
+    let current = objects.get_opt(&object.name_any()).await;
+    current.is_ok_and(|current| {
+        current.is_some_and(|current| {
+            current.uid() == object.uid()
+                && current.metadata.generation == object.metadata.generation
+                && current.metadata.deletion_timestamp.is_none()
+        })
+    })
+}
+
+/// Detaches a peer where a look right before still says that it may go. GlusterFS lets a volume go along whose bricks all lie
+/// there, and hosts that left are visited before, which takes its time where they are dead: meanwhile one may have been made.
+async fn detach(
+    pool: &Pool,
+    want: &ValidCluster,
+    gathered: &Gathered,
+    owned: &[String],
+    step: &Step,
+    coordinator: &HostName,
+    declared: Leave<'_>,
+) -> Result<(), StepFailure> {
+    let leave: Leave<'_> = &|| {
+        Box::pin(async move {
+            if !declared().await {
+                return false;
+            }
+            let view = pool.observe(Instant::now()).await.view;
+            let unsettled = pool.unsettled_anywhere();
+            let again = gathered.plan_with(want, &view, owned, unsettled.as_deref());
+            again.plan.steps.contains(step)
+        })
+    };
+    pool.execute_while(step, coordinator, leave).await
 }
 
 /// Hosts that are no peers any more: their owner file goes, where they let us in.
@@ -359,11 +409,10 @@ async fn purge_host(
     let mut kept = Vec::new();
     for device in devices {
         for name in &device.listing.purged {
-            let step = Step::PurgeTrash {
+            let step = Step::ForgetTrash {
                 host: device.host.clone(),
                 device: device.device.clone(),
                 name: name.clone(),
-                manifest: false,
             };
             let done = pool.execute(&step, &device.host).await;
             context.metrics.step(&step, done.is_ok());
@@ -419,12 +468,22 @@ async fn purge_one(
     }
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
     let step = match trash::judge(want, &view, candidate, &entry, now) {
-        Verdict::Purge(step) => step,
+        Verdict::Purge(step) | Verdict::Note(step) => step,
         Verdict::Young => return Purged::Young,
         Verdict::Kept(why) => return Purged::Kept(why),
     };
-    let done = pool.execute(&step, host).await;
+    let declared: Leave<'_> = &|| Box::pin(is_declared(object, context));
+    let done = pool.execute_while(&step, host, declared).await;
+    if done.as_ref().is_err_and(StepFailure::is_withdrawn) {
+        return Purged::InPart;
+    }
     context.metrics.step(&step, done.is_ok());
+    if !matches!(step, Step::PurgeTrash { .. }) {
+        return done.map_or_else(
+            |failure| Purged::Kept(failure.to_string()),
+            |()| Purged::Young,
+        );
+    }
     match done {
         Ok(()) => {
             let note = format!("{host}:{device}/.trash/{} is destroyed", item.name);
@@ -440,5 +499,214 @@ async fn purge_one(
         }
         Err(failure) if failure.detail == "slice-over" => Purged::InPart,
         Err(failure) => Purged::Kept(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join;
+    use serde_json::json;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::gluster::names::{Brick, HostPath, VolumeName};
+    use crate::gluster::operation::{Command, SetShape};
+    use crate::gluster::outcome::Output;
+    use crate::host::Host;
+    use crate::host::simulated::SimulatedPool;
+    use crate::plan::validate;
+    use crate::pool::Ledger;
+
+    /// A pool of three, of which the third has left the spec.
+    struct Scene {
+        simulated: SimulatedPool,
+        want: ValidCluster,
+        pool: Pool,
+        gathered: Gathered,
+        step: Step,
+        n1: HostName,
+    }
+
+    fn type_in(simulated: &SimulatedPool, line: &str) -> Output {
+        let argv = ["gluster", "--mode=script", "--xml"]
+            .into_iter()
+            .chain(line.split(' '));
+        let command = Command {
+            argv: argv.map(str::to_owned).collect(),
+            stdin: None,
+            deadline: Duration::from_secs(150),
+        };
+        simulated.run(&"n1".parse().unwrap(), &command).unwrap()
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let names: Vec<HostName> = ["n1", "n2", "n3"].map(|name| name.parse().unwrap()).into();
+            let device: HostPath = "/b".parse().unwrap();
+            let simulated = SimulatedPool::new(1, &names, &device);
+            for name in ["n2", "n3"] {
+                type_in(&simulated, &format!("peer probe {name}"));
+            }
+            let spec = json!({
+                "access": {"ssh": {"secretRef": {"name": "s"}}},
+                "nodes": [{"name": "n1", "devices": [{"path": "/b"}]}, {"name": "n2", "devices": [{"path": "/b"}]}],
+                "tenancy": {"namespaces": {"from": "All"}},
+            });
+            let uid = "0000000b-0000-0000-0000-00000000000b";
+            let spec = serde_json::from_value(spec).unwrap();
+            let want = validate::cluster("prod", uid, uid, &spec).unwrap();
+            let pool = Self::pool(&simulated, &names[..2], Arc::default());
+            let all = Self::pool(&simulated, &names, Arc::default());
+            let view = all.observe(Instant::now()).await.view;
+            let former = Former {
+                name: names[2].clone(),
+                address: names[2].clone(),
+                uuid: view.facts(&names[2]).unwrap().state.uuid.clone().unwrap(),
+            };
+            let gathered = Gathered {
+                former: vec![former],
+                visit: None,
+                former_view: Arc::default(),
+                max_op_version: None,
+                glusterd_vol: BTreeMap::new(),
+                unsettled: None,
+            };
+            let view = pool.observe(Instant::now()).await.view;
+            let step = gathered.plan(&want, &view, &[]).plan.steps.remove(0);
+            assert!(matches!(step, Step::DetachPeer { .. }), "{step:?}");
+            Self {
+                simulated,
+                want,
+                pool,
+                gathered,
+                step,
+                n1: names[0].clone(),
+            }
+        }
+
+        fn pool(simulated: &SimulatedPool, names: &[HostName], ledger: Arc<Ledger>) -> Pool {
+            let host = |name: &HostName| {
+                let host: Arc<dyn Host> = Arc::new(simulated.host(name));
+                (host, vec!["/b".parse().unwrap()])
+            };
+            Pool::with(
+                names.iter().map(host).collect(),
+                "x".parse().unwrap(),
+                ledger,
+            )
+        }
+
+        async fn detach(&self, declared: Leave<'_>) -> Result<(), StepFailure> {
+            let (pool, want, gathered) = (&self.pool, &self.want, &self.gathered);
+            detach(pool, want, gathered, &[], &self.step, &self.n1, declared).await
+        }
+
+        /// Volumes and peers that n1 knows.
+        async fn known(&self) -> (usize, usize) {
+            let view = self.pool.observe(Instant::now()).await.view;
+            let state = &view.facts(&self.n1).unwrap().state;
+            (state.volumes.len(), state.peers.len())
+        }
+    }
+
+    const YES: Leave<'static> = &|| Box::pin(async { true });
+
+    /// Somebody makes a volume there after the plan: a Retained one that nobody declares, or one by hand.
+    #[tokio::test]
+    async fn a_volume_that_lies_on_a_leaving_host_alone_is_seen_right_before_it_is_detached() {
+        let make = |scene: &Scene| {
+            type_in(&scene.simulated, "volume create data n3:/b/data");
+            type_in(&scene.simulated, "volume start data");
+        };
+        let scene = Scene::new().await;
+        let declared: Leave<'_> = &|| {
+            make(&scene);
+            Box::pin(async { true })
+        };
+        let failure = scene.detach(declared).await.unwrap_err();
+        assert!(failure.is_withdrawn(), "{failure}");
+        assert_eq!(scene.known().await, (1, 2));
+        // the next plan says what keeps it
+        let view = scene.pool.observe(Instant::now()).await.view;
+        let care = scene.gathered.plan(&scene.want, &view, &[]);
+        assert!(care.plan.steps.is_empty());
+        assert!(
+            care.plan.findings[0]
+                .message
+                .contains("n3:/b/data of volume data")
+        );
+
+        // without that look GlusterFS lets it go, and the others forget it
+        let scene = Scene::new().await;
+        make(&scene);
+        scene.pool.execute(&scene.step, &scene.n1).await.unwrap();
+        assert_eq!(scene.known().await, (0, 1));
+
+        // and where nothing lies there it goes
+        let scene = Scene::new().await;
+        scene.detach(YES).await.unwrap();
+        assert_eq!(scene.known().await, (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_was_listed_again_at_the_last_moment_is_not_detached() {
+        let scene = Scene::new().await;
+        let failure = scene.detach(&|| Box::pin(async { false })).await;
+        assert!(failure.unwrap_err().is_withdrawn());
+        assert_eq!(scene.known().await, (0, 2));
+        // somebody's transaction is in the way for a moment, and the spec is edited meanwhile
+        scene.simulated.hold_lock(&scene.n1, "pool", true);
+        let asked = AtomicUsize::new(0);
+        let declared: Leave<'_> = &|| {
+            let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+            if !first {
+                scene.simulated.hold_lock(&scene.n1, "pool", false);
+            }
+            Box::pin(async move { first })
+        };
+        let failure = scene.detach(declared).await.unwrap_err();
+        assert!(failure.is_withdrawn(), "{failure}");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        assert_eq!(scene.known().await, (0, 2));
+    }
+
+    /// A reconcile that began before the host left makes its volume through the pool of before.
+    #[tokio::test]
+    async fn no_peer_is_detached_while_a_volume_is_being_made_through_a_pool_of_before() {
+        let mut scene = Scene::new().await;
+        let names: Vec<HostName> = ["n1", "n2", "n3"].map(|name| name.parse().unwrap()).into();
+        let ledger: Arc<Ledger> = Arc::default();
+        let before = Scene::pool(&scene.simulated, &names, ledger.clone());
+        scene.pool = Scene::pool(&scene.simulated, &names[..2], ledger);
+        let volume: VolumeName = "late".parse().unwrap();
+        let create = Step::CreateVolume {
+            volume,
+            shape: SetShape::Distribute,
+            bricks: vec![Brick {
+                host: names[2].clone(),
+                path: "/b/late".parse().unwrap(),
+            }],
+        };
+        let (begun, go_on) = (Notify::new(), Notify::new());
+        let leave: Leave<'_> = &|| {
+            Box::pin(async {
+                begun.notify_one();
+                go_on.notified().await;
+                true
+            })
+        };
+        let making = before.execute_while(&create, &scene.n1, leave);
+        let meanwhile = async {
+            begun.notified().await;
+            let failure = scene.detach(YES).await.unwrap_err();
+            assert_eq!(failure.class, Class::Busy, "{failure}");
+            go_on.notify_one();
+        };
+        let (made, ()) = join(making, meanwhile).await;
+        made.unwrap();
+        assert!(scene.detach(YES).await.unwrap_err().is_withdrawn());
+        assert_eq!(scene.known().await, (1, 2));
     }
 }

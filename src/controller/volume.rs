@@ -1,6 +1,7 @@
 //! Reconciles a GlusterVolume.
 
 pub(super) mod preview;
+mod retained;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use crate::api::condition::{self, ConditionType, Finding, Reason};
 use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus, State};
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, Search, VolumeStatus, VolumeView};
+use crate::gluster::names::HostName;
 use crate::gluster::operation::SetShape;
 use crate::gluster::outcome::Class;
 use crate::plan::attach::{self, Wish};
@@ -30,7 +32,7 @@ use crate::plan::step::Step;
 use crate::plan::validate::{self, Access, Tenant, ValidCluster, ValidVolume};
 use crate::plan::volume::{self as decide, Situation};
 use crate::plan::{Plan, cluster as pool_plan};
-use crate::pool::{Pool, StepFailure};
+use crate::pool::{Leave, Pool, StepFailure};
 
 use super::claim::{self, Removal};
 use super::cluster::{FIELD_MANAGER, backoff};
@@ -79,6 +81,8 @@ struct Target {
     want: ValidVolume,
     cluster: Arc<ValidCluster>,
     pool: Arc<Pool>,
+    /// The status as the API server has it: the object that we were given may be older than what we wrote last.
+    status: GlusterVolumeStatus,
 }
 
 /// Where the taking of steps ended.
@@ -158,6 +162,13 @@ impl<'a> Work<'a> {
         self.context.calm.forget(&self.uid);
         self.announce(&target).await?;
         let converged = self.converge(&target).await?;
+        if converged
+            .failed
+            .as_ref()
+            .is_some_and(StepFailure::is_withdrawn)
+        {
+            return Ok(Action::requeue(Duration::from_millis(500)));
+        }
         let mut findings = converged.plan.findings.clone();
         let mut next = converged.plan.recheck.unwrap_or(RESYNC);
         let misses = self
@@ -292,10 +303,16 @@ impl<'a> Work<'a> {
             ]));
         };
         let namespaces: Api<Namespace> = Api::all(self.context.client.clone());
-        let namespace = namespaces
-            .get(&self.namespace)
-            .await
-            .map_err(api("reading the namespace"))?;
+        let name = self.object.name_any();
+        let (namespace, current) =
+            join(namespaces.get(&self.namespace), self.objects.get_opt(&name)).await;
+        let namespace = namespace.map_err(api("reading the namespace"))?;
+        // options of a spec that was there for a moment are forgotten by nobody
+        let status = current
+            .map_err(api("reading the volume"))?
+            .filter(|current| current.uid() == self.object.uid())
+            .map_or_else(|| self.object.status.clone(), |current| current.status)
+            .unwrap_or_default();
         let selected = cluster
             .tenancy
             .namespaces
@@ -311,24 +328,19 @@ impl<'a> Work<'a> {
             operators_own: self.namespace == self.context.namespace,
             selected,
         };
-        let owned = self
-            .object
-            .status
-            .as_ref()
-            .map(|status| status.owned_options.clone())
-            .unwrap_or_default();
         match validate::volume(
             &tenant,
-            &self.object.name_any(),
+            &name,
             &self.uid,
             &self.object.spec,
-            &owned,
+            &status.owned_options,
             &cluster,
         ) {
             Ok(want) => Ok(Ok(Target {
                 want,
                 cluster,
                 pool,
+                status,
             })),
             Err(problems) => Ok(Err(validate::findings(&problems))),
         }
@@ -337,7 +349,7 @@ impl<'a> Work<'a> {
     /// Before anything is done for a new generation: writes down which options will be ours, so that a crash can't make us forget
     /// to reset them later, and warns of what is allowed but dangerous.
     async fn announce(&self, target: &Target) -> Result<(), Error> {
-        let before = self.object.status.clone().unwrap_or_default();
+        let before = &target.status;
         let mut owned: BTreeSet<String> = before.owned_options.iter().cloned().collect();
         owned.extend(
             target
@@ -394,6 +406,7 @@ impl<'a> Work<'a> {
             want,
             cluster,
             pool,
+            ..
         } = target;
         let coordinator = pool_plan::coordinator(cluster, view);
         let mut bricks = decide::bricks_to_inspect(want, cluster, view);
@@ -469,6 +482,7 @@ impl<'a> Work<'a> {
             want,
             cluster,
             pool,
+            ..
         } = target;
         let mut failed: Option<StepFailure> = None;
         let mut pass = 0;
@@ -556,14 +570,15 @@ impl<'a> Work<'a> {
         &self,
         plan: &Plan,
         target: &Target,
-        writer: &crate::gluster::names::HostName,
+        writer: &HostName,
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
         for step in &plan.steps {
             // told while it is done: a step does not wait for a message about itself
             let what = step.describe();
             let told = self.progress(&what);
-            let done = target.pool.execute(step, writer);
+            let leave: Leave<'_> = &|| Box::pin(self.may_take(target, step));
+            let done = target.pool.execute_while(step, writer, leave);
             let (told, done) = if let Step::LimitUsage(..) = step {
                 // a look shows nothing of a limit, so the next one need not wait for it
                 let look = target.pool.observe(Instant::now());
@@ -572,7 +587,10 @@ impl<'a> Work<'a> {
             } else {
                 join(told, done).await
             };
-            self.context.metrics.step(step, done.is_ok());
+            let withdrawn = done.as_ref().is_err_and(StepFailure::is_withdrawn);
+            if !withdrawn {
+                self.context.metrics.step(step, done.is_ok());
+            }
             told?;
             match (done, step) {
                 (Ok(()), Step::Fence { node, .. }) => {
@@ -599,7 +617,7 @@ impl<'a> Work<'a> {
                 }
                 (Ok(()), _) => {}
                 (Err(failure), Step::SetOptions { each: true, .. })
-                    if failure.class == Class::Refused =>
+                    if failure.class == Class::Refused && !withdrawn =>
                 {
                     failed = failed.or(Some(failure));
                 }
@@ -607,6 +625,53 @@ impl<'a> Work<'a> {
             }
         }
         Ok(failed)
+    }
+
+    /// Whether a step of a plan may still be taken, asked right before each of its commands: other volumes' steps may have been waited
+    /// for since the plan was made.
+    async fn may_take(&self, target: &Target, step: &Step) -> bool {
+        let name = &self.object.spec.cluster_name;
+        let same = |cluster: &ValidCluster| {
+            cluster.owner == target.cluster.owner && cluster.nodes == target.cluster.nodes
+        };
+        let known = self.context.pools.get(name);
+        if !known.is_some_and(|(_, cluster)| same(&cluster)) {
+            return false;
+        }
+        if !step.interrupts() && !step.destroys() {
+            return true;
+        }
+        if !self.is_as_given().await.unwrap_or_default() {
+            return false;
+        }
+        // a pod may have come, or somebody have mounted it
+        !step.interrupts() || self.is_planned(target, step).await.unwrap_or_default()
+    }
+
+    /// Whether a plan from a fresh look has that step.
+    async fn is_planned(&self, target: &Target, step: &Step) -> Result<bool, Error> {
+        if self.object.metadata.deletion_timestamp.is_some() {
+            let (deletion, _) = self.plan_removal(target).await?;
+            return Ok(match deletion {
+                Deletion::Done => false,
+                Deletion::Going(plan) => plan.steps.contains(step),
+            });
+        }
+        let now = Instant::now();
+        let wish = self.wish(target).await?;
+        let view = target.pool.observe(now).await.view;
+        let inspected = self.inspect(target, &view, &wish, now).await;
+        let unsettled = target.pool.unsettled(&target.want.volume);
+        let situation = Situation {
+            cluster: &target.cluster,
+            pool: &view,
+            view: &inspected,
+            wish: &wish,
+            unsettled: unsettled.as_deref(),
+            now: Self::now(),
+        };
+        let plan = decide::plan(&target.want, situation);
+        Ok(plan.steps.contains(step))
     }
 
     async fn progress(&self, what: &str) -> Result<(), Error> {
@@ -722,6 +787,7 @@ impl<'a> Work<'a> {
             return self.wait(why).await;
         }
         if self.object.spec.deletion_policy == DeletionPolicy::Retain {
+            Box::pin(self.bring_back()).await?;
             finalize::release(&self.objects, self.object).await?;
             return Ok(Action::await_change());
         }
@@ -735,48 +801,24 @@ impl<'a> Work<'a> {
                 return self.wait(format!("{why}; {}", deletion::WAY_OUT)).await;
             }
         };
-        let Target {
-            want,
-            cluster,
-            pool,
-        } = &target;
         for _ in 0..PASSES {
-            let users = match &want.claim {
-                Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
-                None => Vec::new(),
-            };
-            let wish = Wish {
-                storage: uses::storage(cluster).await,
-                ..Wish::default()
-            };
-            let view = pool.observe(Instant::now()).await.view;
-            let inspected = self.inspect(&target, &view, &wish, Instant::now()).await;
-            let unsettled = pool.unsettled(&want.volume);
-            let situation = Situation {
-                cluster,
-                pool: &view,
-                view: &inspected,
-                wish: &wish,
-                unsettled: unsettled.as_deref(),
-                now: Self::now(),
-            };
-            let plan = match deletion::plan(want, situation, &users) {
+            let (deletion, writer) = self.plan_removal(&target).await?;
+            let plan = match deletion {
                 Deletion::Done => {
                     finalize::release(&self.objects, self.object).await?;
                     return Ok(Action::await_change());
                 }
                 Deletion::Going(plan) => plan,
             };
-            let writer = pool_plan::writer(cluster, &view, &want.volume).cloned();
             let (false, Some(writer)) = (plan.steps.is_empty(), writer) else {
                 let next = plan.recheck.unwrap_or(pool_plan::RETRY);
                 self.write_status(plan.findings, None).await?;
                 return Ok(Action::requeue(next));
             };
-            if !self.is_still_to_go().await? {
-                return Ok(Action::requeue(Duration::from_secs(1)));
-            }
             if let Some(failure) = self.take(&plan, &target, &writer).await? {
+                if failure.is_withdrawn() {
+                    return Ok(Action::requeue(Duration::from_millis(500)));
+                }
                 return self.wait(format!("{}: {failure}", failure.step)).await;
             }
         }
@@ -784,9 +826,42 @@ impl<'a> Work<'a> {
             .await
     }
 
-    /// Whether the API server, too, has the object as we know it, and with the policy Delete: a person who lets go of it at the
-    /// last moment shall not come too late because our watch does.
-    async fn is_still_to_go(&self) -> Result<bool, Error> {
+    /// The deletion as it is planned from a fresh look, and who takes commands.
+    async fn plan_removal(&self, target: &Target) -> Result<(Deletion, Option<HostName>), Error> {
+        let Target {
+            want,
+            cluster,
+            pool,
+            ..
+        } = target;
+        let users = match &want.claim {
+            Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
+            None => Vec::new(),
+        };
+        let wish = Wish {
+            storage: uses::storage(cluster).await,
+            ..Wish::default()
+        };
+        let now = Instant::now();
+        let view = pool.observe(now).await.view;
+        let inspected = self.inspect(target, &view, &wish, now).await;
+        let unsettled = pool.unsettled(&want.volume);
+        let situation = Situation {
+            cluster,
+            pool: &view,
+            view: &inspected,
+            wish: &wish,
+            unsettled: unsettled.as_deref(),
+            now: Self::now(),
+        };
+        let deletion = deletion::plan(want, situation, &users);
+        let writer = pool_plan::writer(cluster, &view, &want.volume).cloned();
+        Ok((deletion, writer))
+    }
+
+    /// Whether the API server, too, has the object as we know it: a person who lets go of it at the last moment shall not come too
+    /// late because our watch does.
+    async fn is_as_given(&self) -> Result<bool, Error> {
         let current = self
             .objects
             .get_opt(&self.object.name_any())
@@ -795,7 +870,7 @@ impl<'a> Work<'a> {
         Ok(current.is_some_and(|current| {
             current.uid() == self.object.uid()
                 && current.metadata.generation == self.object.metadata.generation
-                && current.spec.deletion_policy == DeletionPolicy::Delete
+                && current.spec.deletion_policy == self.object.spec.deletion_policy
         }))
     }
 

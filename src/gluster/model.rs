@@ -247,7 +247,7 @@ pub struct TrashListing {
     pub strange: Vec<String>,
     /// The host's own time, seconds since 1970.
     pub clock: u64,
-    /// Mount points below the trash.
+    /// Mount points of the trash itself and below it.
     pub mounts: Vec<String>,
 }
 
@@ -275,6 +275,8 @@ pub struct TrashEntry {
     pub only_a_brick: bool,
     /// The manifest, when there is one.
     pub manifest: Option<String>,
+    /// Mount points in it, and itself where it is one.
+    pub mounts: Vec<String>,
 }
 
 /// glusterd's configuration.

@@ -409,12 +409,12 @@ pub enum Operation {
         /// `<device>/.trash/<…>`, on the same file system.
         trash: HostPath,
     },
-    /// Makes the owner file. Without `replace` an existing file stays as it is.
+    /// Makes the owner file. One that is there stays as it is, unless it still holds the owner to be replaced.
     ClaimHost {
         /// Who owns the pool now.
         owner: OwnerId,
-        /// Whether the owner of before was named to be taken over.
-        replace: bool,
+        /// The owner of before, who was named to be taken over.
+        replace: Option<OwnerId>,
     },
     /// Removes the owner file.
     ReleaseHost,
@@ -430,7 +430,7 @@ pub enum Operation {
         /// The mount point.
         device: HostPath,
     },
-    /// One entry of the trash: marks of the entry and of `brick` in it, what lies directly in it, and its manifest
+    /// One entry of the trash: marks of the entry and of `brick` in it, what lies directly in it, its manifest, and what is mounted
     /// ([`super::output::trash_entry`]).
     InspectTrash {
         /// The mount point.
@@ -438,9 +438,12 @@ pub enum Operation {
         /// The entry.
         name: TrashName,
     },
-    /// DESTROYS an entry of the trash, or a part of it: for at most [`PURGE_SLICE`], never past its file system, nothing where it is a
-    /// mount point itself. The manifest is renamed to `.purging` first and goes last, so that an entry of which a part is gone is never
-    /// taken for a whole one.
+    /// DESTROYS an entry of the trash, or a part of it: for at most [`PURGE_SLICE`], never past its file system, nothing where something
+    /// is mounted in it. The manifest is renamed to `.purging` first, or an empty file made where there is none, and goes last, so that
+    /// an entry of which a part is gone is never taken for a whole one.
+    ///
+    /// A bind mount of the same file system is one that rm does not notice: hence the look into the table of mounts right before, and a
+    /// mount namespace of rm's own, into which nothing comes that is mounted while it runs.
     PurgeTrash {
         /// The mount point.
         device: HostPath,
@@ -448,6 +451,14 @@ pub enum Operation {
         name: TrashName,
         /// Whether there is a manifest beside it.
         manifest: bool,
+    },
+    /// Removes what [`Self::PurgeTrash`] renamed a manifest to, of an entry that is gone; never an entry, which may have come there
+    /// meanwhile.
+    ForgetTrash {
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
     },
     /// glusterd's configuration, when it changed, and when glusterd started ([`super::glusterd_vol::read`]).
     ReadGlusterdVol,
@@ -601,13 +612,16 @@ impl Operation {
                 // A name of its own, and made anew: a hard link to the owner file that is left of an earlier claim
                 // would let tee write into the owner file itself (tried).
                 let new = format!("{OWNER_FILE}.{owner}");
-                let claim = if *replace {
-                    ["mv", "-T", &new, OWNER_FILE]
-                } else {
+                let claim = match replace {
+                    // another may have taken it over since the look
+                    Some(before) => vec![
+                        Command::write(&["grep", "-qxF", before.as_str(), OWNER_FILE]),
+                        Command::write(&["mv", "-T", &new, OWNER_FILE]),
+                    ],
                     // ln fails when somebody was faster; the next look tells who
-                    ["ln", "-T", &new, OWNER_FILE]
+                    None => vec![Command::write(&["ln", "-T", &new, OWNER_FILE])],
                 };
-                vec![
+                let mut list = vec![
                     Command::write(&["mkdir", "-p", "/var/lib/gluster-operator"]),
                     Command::write(&["rm", "-f", &new]),
                     Command {
@@ -616,9 +630,10 @@ impl Operation {
                     },
                     // else the file can be empty after a power cut, and then the pool is somebody else's
                     Command::write(&["sync", &new]),
-                    Command::write(&claim),
-                    Command::write(&["rm", "-f", &new]),
-                ]
+                ];
+                list.extend(claim);
+                list.push(Command::write(&["rm", "-f", &new]));
+                list
             }
             Self::ReleaseHost => vec![Command::write(&["rm", "-f", OWNER_FILE])],
             Self::FindBricks { device, volume } => vec![tool(&[
@@ -663,6 +678,7 @@ impl Operation {
                     "%y %f\\0",
                 ]));
                 list.push(tool(&["cat", &format!("{entry}.json")]));
+                list.push(tool(&["cat", "/proc/self/mountinfo"]));
                 list
             }
             Self::PurgeTrash {
@@ -673,13 +689,24 @@ impl Operation {
                 let entry = format!("{device}/.trash/{name}");
                 let (json, purging) = (format!("{entry}.json"), format!("{entry}.purging"));
                 let mut list = vec![Command::write(&["mountpoint", "-q", device.as_str()])];
-                if *manifest {
-                    list.push(Command::write(&["mv", "-T", &json, &purging]));
-                }
+                // exits with 1 when the fifth field of a line is the entry, or below it
+                let mounted = format!(
+                    "\\:^\\([^ ]* \\)\\{{4\\}}{}[ /]:q1",
+                    entry.replace('.', "[.]")
+                );
+                let look = Command::write(&["sed", "-n", &mounted, "/proc/self/mountinfo"]);
+                list.push(look);
+                list.push(if *manifest {
+                    Command::write(&["mv", "-T", &json, &purging])
+                } else {
+                    Command::write(&["touch", &purging])
+                });
                 let seconds = PURGE_SLICE.as_secs().to_string();
                 list.push(Command::write(&[
                     "timeout",
                     &seconds,
+                    "unshare",
+                    "--mount",
                     "rm",
                     "-rf",
                     "--one-file-system",
@@ -689,6 +716,11 @@ impl Operation {
                 list.push(Command::write(&["rm", "-f", &purging]));
                 list
             }
+            Self::ForgetTrash { device, name } => vec![Command::write(&[
+                "rm",
+                "-f",
+                &format!("{device}/.trash/{name}.purging"),
+            ])],
             Self::ReadGlusterdVol => vec![
                 tool(&["cat", GLUSTERD_VOL]),
                 tool(&["stat", "-L", "-c", "%.Z", GLUSTERD_VOL]),
@@ -745,6 +777,7 @@ impl Operation {
             Self::ListTrash { .. } => "list trash",
             Self::InspectTrash { .. } => "inspect trash",
             Self::PurgeTrash { .. } => "purge trash",
+            Self::ForgetTrash { .. } => "forget trash",
             Self::ReadGlusterdVol => "read glusterd.vol",
             Self::WriteGlusterdVol { .. } => "write glusterd.vol",
         }

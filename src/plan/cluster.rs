@@ -362,7 +362,7 @@ fn steps(
             steps.push(Step::ClaimHost {
                 host: (*host).clone(),
                 owner: want.owner.clone(),
-                replace: facts.owner.is_some(),
+                replace: want.take_over.clone().filter(|_| facts.owner.is_some()),
             });
         }
     }

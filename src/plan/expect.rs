@@ -125,7 +125,11 @@ pub fn after(step: &Step, pool: &mut PoolView, view: &mut VolumeView) {
             &[(ALLOW_OPTION.to_owned(), addresses.to_string())],
         ),
         // in neither picture
-        Step::WriteManifest { .. } | Step::WritePingTimeout { .. } | Step::PurgeTrash { .. } => {}
+        Step::WriteManifest { .. }
+        | Step::WritePingTimeout { .. }
+        | Step::PurgeTrash { .. }
+        | Step::NoteTrash { .. }
+        | Step::ForgetTrash { .. } => {}
         Step::DeleteVolume(volume) => {
             for facts in all(pool) {
                 facts

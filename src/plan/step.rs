@@ -67,8 +67,8 @@ pub enum Step {
         host: HostName,
         /// Who owns the pool now.
         owner: OwnerId,
-        /// Whether a file of somebody else, whom `takeOver` names, is replaced.
-        replace: bool,
+        /// Whose file is replaced: `takeOver` names him.
+        replace: Option<OwnerId>,
     },
     /// Remove the owner file of a host.
     ReleaseHost {
@@ -108,6 +108,26 @@ pub enum Step {
         name: TrashName,
         /// Whether its manifest lies beside it.
         manifest: bool,
+    },
+    /// Write down beside an entry of the trash that has no manifest whose it is, and that it was found now.
+    NoteTrash {
+        /// The host.
+        host: HostName,
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
+        /// JSON.
+        manifest: String,
+    },
+    /// Remove the file that says that an entry of the trash is being destroyed, where the entry is gone.
+    ForgetTrash {
+        /// The host.
+        host: HostName,
+        /// The mount point.
+        device: HostPath,
+        /// The entry.
+        name: TrashName,
     },
     /// Set options of the pool.
     SetPoolOptions(BTreeMap<OptionKey, OptionValue>),
@@ -219,6 +239,8 @@ impl Step {
             | Self::ResetPoolOption(_)
             | Self::RaiseOpVersion(_)
             | Self::WritePingTimeout { .. }
+            | Self::NoteTrash { .. }
+            | Self::ForgetTrash { .. }
             | Self::SetPoolOptions(_)
             | Self::MakeBricks { .. }
             | Self::MarkBricks { .. }
@@ -289,6 +311,12 @@ impl Step {
             Self::PurgeTrash {
                 host, device, name, ..
             } => format!("destroying {host}:{device}/.trash/{name}"),
+            Self::NoteTrash {
+                host, device, name, ..
+            } => format!("writing a manifest for {host}:{device}/.trash/{name}"),
+            Self::ForgetTrash { host, device, name } => {
+                format!("removing {host}:{device}/.trash/{name}.purging")
+            }
             Self::SetPoolOptions(options) => format!("setting pool options {}", keys(options)),
             Self::MakeBricks { places, .. } => format!("making {} brick directories", places.len()),
             Self::MarkBricks { bricks, .. } => format!("marking {} bricks as ours", bricks.len()),

@@ -6,8 +6,9 @@
 //! - **two clocks agree** that it is old enough: the host's own, on the time when the directory was moved there (its ctime, which
 //!   nobody can set), and ours against the time in the manifest, which another process of ours may have written under another
 //!   clock. A clock that is wrong keeps bricks longer, and never destroys them earlier. A creation that was cut off has no manifest;
-//!   what it left is empty, and its name tells the time;
-//! - nothing is mounted in it.
+//!   what it left is empty, and its name tells the time. Anything else without a manifest gets one when it is found, and stays for the
+//!   whole retention from then on;
+//! - its device is mounted where the spec says, and nothing is mounted in it.
 
 use std::collections::BTreeSet;
 
@@ -51,6 +52,8 @@ pub struct Candidate {
 pub enum Verdict {
     /// It may go.
     Purge(Step),
+    /// It has no manifest, so nothing tells when it came there but the host's clock: it gets one, with the time of now.
+    Note(Step),
     /// It is ours and stays for now.
     Young,
     /// It is left alone, and people are told.
@@ -156,6 +159,18 @@ fn manifest(text: &str) -> Option<Manifest> {
     })
 }
 
+/// The manifest of what has none. It tells as much as is known, and how to get a volume back is not.
+fn note(brick: &Marks, now: u64) -> String {
+    let manifest = serde_json::json!({
+        "version": 1,
+        "owner": brick.owner.as_ref().map(ToString::to_string),
+        "volumeId": brick.volume_id.as_deref().unwrap_or_default(),
+        "deletedAt": now,
+        "note": "there was no manifest: deletedAt is when this was found, name and bricks of the volume are not known",
+    });
+    format!("{manifest:#}\n")
+}
+
 /// The time in the name of what a creation left that was cut off.
 fn torn_at(name: &TrashName) -> Option<u64> {
     let (head, rest) = name.as_str().rsplit_once("-torn-")?;
@@ -183,7 +198,17 @@ pub fn judge(
     } = candidate;
     let path = format!("{device}/.trash/{}", item.name);
     let kept = |why: String| Verdict::Kept(format!("{host}:{path} {why}"));
-    if let Some(at) = candidate.mounts.first() {
+    // behind a link the trash is that of another file system, and the table of mounts has it under another name
+    let mounted = matches!(
+        pool.facts(host).and_then(|facts| facts.devices.get(device)),
+        Some(DeviceFacts::Present { mount_point, .. }) if mount_point == device.as_str()
+    );
+    if !mounted {
+        return kept(format!(
+            "can't be told from what is elsewhere: nothing is mounted at {device}"
+        ));
+    }
+    if let Some(at) = candidate.mounts.iter().chain(&entry.mounts).next() {
         return kept(format!("has something mounted in it ({at})"));
     }
     let ours = |marks: &Marks| {
@@ -233,8 +258,15 @@ pub fn judge(
             found.deleted_at
         }
         (None, Some(time)) => time,
-        // what was left by a deletion that was cut off between the volume and its bricks: the host's clock alone tells
-        (None, None) => item.changed,
+        // somebody removed it, or a deletion was cut off before it came to write one
+        (None, None) => {
+            return Verdict::Note(Step::NoteTrash {
+                host: host.clone(),
+                device: device.clone(),
+                name: item.name.clone(),
+                manifest: note(brick, now),
+            });
+        }
     };
     if age_of(now, since) < Some(candidate.age) {
         return Verdict::Young;

@@ -37,6 +37,26 @@ pub fn operations(step: &Step, coordinator: &HostName) -> Vec<(HostName, Operati
             };
             vec![(host, purge)]
         }
+        Step::NoteTrash {
+            host,
+            device,
+            name,
+            manifest,
+        } => {
+            // of what has a longer name there is no such file
+            let Ok(file) = format!("{device}/.trash/{name}.json").parse() else {
+                return Vec::new();
+            };
+            let note = Operation::WriteManifest {
+                device,
+                file,
+                manifest,
+            };
+            vec![(host, note)]
+        }
+        Step::ForgetTrash { host, device, name } => {
+            vec![(host, Operation::ForgetTrash { device, name })]
+        }
         Step::SetPoolOptions(options) => options
             .into_iter()
             .flat_map(|(key, value)| gluster(Gluster::PoolSet(key, value)))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use thiserror::Error;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -38,11 +38,36 @@ pub struct StepFailure {
     pub words: String,
 }
 
+/// Whether what a step was planned from still holds; asked right before each command is sent.
+pub type Leave<'a> = &'a (dyn Fn() -> BoxFuture<'a, bool> + Send + Sync);
+
+/// The detail of a step that was not gone on with, since its [`Leave`] was gone.
+const WITHDRAWN: &str = "withdrawn";
+
+impl StepFailure {
+    /// True when what the step was planned from did not hold any more, so that nothing was sent.
+    pub fn is_withdrawn(&self) -> bool {
+        self.detail == WITHDRAWN
+    }
+}
+
 impl Pool {
     /// Takes a step. Commands that change the pool run on `coordinator`.
     pub async fn execute(&self, step: &Step, coordinator: &HostName) -> Result<(), StepFailure> {
+        self.execute_while(step, coordinator, &|| Box::pin(async { true }))
+            .await
+    }
+
+    /// The same for as long as `leave` holds. It is asked right before each command, when all that had to be waited for is over: other
+    /// steps of the lane, somebody else's transaction.
+    pub async fn execute_while(
+        &self,
+        step: &Step,
+        coordinator: &HostName,
+        leave: Leave<'_>,
+    ) -> Result<(), StepFailure> {
         let started = Instant::now();
-        let result = self.take(step, coordinator).await;
+        let result = self.take(step, coordinator, leave).await;
         match &result {
             Ok(()) => info!(
                 step = step.describe(),
@@ -54,9 +79,35 @@ impl Pool {
         result
     }
 
-    async fn take(&self, step: &Step, coordinator: &HostName) -> Result<(), StepFailure> {
-        let _on_its_way = self.lane.under(step);
-        let _turn = self.lane.enter(step).await;
+    async fn take(
+        &self,
+        step: &Step,
+        coordinator: &HostName,
+        leave: Leave<'_>,
+    ) -> Result<(), StepFailure> {
+        let _on_its_way = self.ledger.lane.under(step);
+        let _turn = self.ledger.lane.enter(step).await;
+        // whoever is asked for leave to detach a peer looks at all volumes: none is made between that look and the command
+        let _making = match step {
+            Step::CreateVolume { .. } => Some(self.ledger.members.read().await),
+            _ => None,
+        };
+        let _detaching = match step {
+            Step::DetachPeer { host } => match self.ledger.members.try_write() {
+                Ok(alone) => Some(alone),
+                Err(_) => {
+                    return Err(StepFailure {
+                        step: step.describe(),
+                        host: coordinator.clone(),
+                        command: Gluster::Detach(host.clone()).typed(),
+                        class: Class::Busy,
+                        detail: "",
+                        words: "not sent: a volume is being made".into(),
+                    });
+                }
+            },
+            _ => None,
+        };
         let mut result = Ok(());
         let mut plain = Vec::new();
         let operations = operations(step, coordinator);
@@ -73,7 +124,7 @@ impl Pool {
         for (host, operation) in operations {
             match operation {
                 Operation::Gluster(command) => {
-                    let one = self.gluster(step, &host, command).await;
+                    let one = self.gluster(step, &host, command, leave).await;
                     // a refused one is no reason to leave out the others; anything else meets them, too
                     let stop = matches!(&one, Err(failure) if failure.class != Class::Refused);
                     result = result.and(one);
@@ -84,7 +135,13 @@ impl Pool {
                 operation => plain.push((host, operation)),
             }
         }
-        result = result.and(self.everywhere(step, plain).await);
+        if let Some((host, operation)) = plain.first().filter(|_| result.is_ok())
+            && !leave().await
+        {
+            result = Err(withdrawn(step, host, operation.name()));
+        } else {
+            result = result.and(self.everywhere(step, plain).await);
+        }
         if let (
             Step::SetOptions {
                 volume,
@@ -100,7 +157,7 @@ impl Pool {
             result = Ok(());
             for (key, value) in options {
                 let one = Gluster::Set(volume.clone(), [(key.clone(), value.clone())].into());
-                result = result.and(self.gluster(step, coordinator, one).await);
+                result = result.and(self.gluster(step, coordinator, one, leave).await);
             }
         }
         if let (Step::LimitUsage(volume, limit), Ok(())) = (step, &result) {
@@ -139,11 +196,15 @@ impl Pool {
         step: &Step,
         host: &HostName,
         command: Gluster,
+        leave: Leave<'_>,
     ) -> Result<(), StepFailure> {
         let operation = Operation::Gluster(command.clone());
         for attempt in 1.. {
             // who lists may wait for a brick that hangs; its locks are short
-            let listing = timeout(LISTING_PATIENCE, self.listing.read()).await;
+            let listing = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
+            if !leave().await {
+                return Err(withdrawn(step, host, &command.typed()));
+            }
             let sent = Instant::now();
             let answer = self.perform(host, &operation).await;
             drop(listing);
@@ -279,6 +340,17 @@ fn unknown(message: &str) -> Outcome {
         class: Class::Unknown,
         detail: "",
         message: message.into(),
+    }
+}
+
+fn withdrawn(step: &Step, host: &HostName, command: &str) -> StepFailure {
+    StepFailure {
+        step: step.describe(),
+        host: host.clone(),
+        command: command.into(),
+        class: Class::Refused,
+        detail: WITHDRAWN,
+        words: "not sent: what it was planned from does not hold any more".into(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::gluster::names::{Bytes, HostName, HostPath, VolumeName};
 use crate::host::Host;
 
 pub use commands::operations;
-pub use execute::StepFailure;
+pub use execute::{Leave, StepFailure};
 
 /// A volume whose bricks had to be started begins to count anew when they have run for so long.
 const QUIET: Duration = Duration::from_secs(300);
@@ -45,11 +45,18 @@ struct Unsettled {
     since: Instant,
 }
 
+/// What was seen through these hosts.
 #[derive(Default)]
-struct Memory {
+struct Seen {
     latest: Option<Observation>,
     /// Hosts whose prerequisites were found to be there.
     checked: BTreeSet<HostName>,
+    /// When hosts that gave no answer were last waited for to the end.
+    patient: BTreeMap<HostName, Instant>,
+}
+
+#[derive(Default)]
+struct Memory {
     /// By the name of the lock: the volume, or `pool`.
     unsettled: BTreeMap<String, Unsettled>,
     /// When the last write of ours that a look shows had ended, by the name of the lock.
@@ -65,26 +72,56 @@ struct Memory {
     brick_starts: BTreeMap<VolumeName, (Instant, u32)>,
 }
 
+/// What is common to all [`Pool`]s of one GlusterCluster. An edit of its nodes makes a new pool, while reconciles that began before
+/// go on with the old one: neither may do what the other's writes forbid.
+pub struct Ledger {
+    lane: lane::Lane,
+    /// Held for writing while quotas of all volumes are listed, which takes their locks: a write of ours on one of them would be
+    /// refused. Writes share it.
+    listing: RwLock<()>,
+    /// Held for writing from the last look before a peer is detached until it is. Whoever makes a volume shares it, since GlusterFS
+    /// lets a volume go along whose bricks all lie on that peer.
+    members: RwLock<()>,
+    memory: std::sync::Mutex<Memory>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            lane: lane::Lane::new(),
+            listing: RwLock::default(),
+            members: RwLock::default(),
+            memory: std::sync::Mutex::default(),
+        }
+    }
+}
+
 /// The hosts of one GlusterCluster.
 pub struct Pool {
     hosts: BTreeMap<HostName, Arc<dyn Host>>,
     devices: BTreeMap<HostName, Vec<HostPath>>,
     /// Names our files on the hosts.
     slot: VolumeName,
-    lane: lane::Lane,
     /// When this pool was put together; nothing was seen before.
     made: Instant,
     observing: Mutex<()>,
-    /// Held for writing while quotas of all volumes are listed, which takes their locks: a write of ours on one of them would be
-    /// refused. Writes share it.
-    listing: RwLock<()>,
-    memory: std::sync::Mutex<Memory>,
+    seen: std::sync::Mutex<Seen>,
+    ledger: Arc<Ledger>,
 }
 
 impl Pool {
     /// A pool of these hosts, each with the devices that are looked at. `slot` must differ between processes that look at
     /// the same host, and between pools of one process: it names files on the hosts.
     pub fn new(hosts: Vec<(Arc<dyn Host>, Vec<HostPath>)>, slot: VolumeName) -> Self {
+        Self::with(hosts, slot, Arc::default())
+    }
+
+    /// The same, in the place of a pool of before, whose ledger this is.
+    pub fn with(
+        hosts: Vec<(Arc<dyn Host>, Vec<HostPath>)>,
+        slot: VolumeName,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let devices = hosts
             .iter()
             .map(|(host, devices)| (host.name().clone(), devices.clone()))
@@ -97,25 +134,25 @@ impl Pool {
             hosts,
             devices,
             slot,
-            lane: lane::Lane::new(),
             made: Instant::now(),
             observing: Mutex::new(()),
-            listing: RwLock::new(()),
-            memory: std::sync::Mutex::default(),
+            seen: std::sync::Mutex::default(),
+            ledger,
         }
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        // the data behind it is replaced whole, so a panic elsewhere leaves nothing half done in it
-        self.memory
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes over which writes have no known end, from the pool that this one replaces.
-    pub fn inherit(&self, before: &Self) {
-        let unsettled = before.memory().unsettled.clone();
-        self.memory().unsettled = unsettled;
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // the data behind it is replaced whole, so a panic elsewhere leaves nothing half done in it
+        self.ledger
+            .memory
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// When our last write on that volume, or on the pool, had ended. A look that began before may not show it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 use tokio::time::timeout;
@@ -20,13 +20,18 @@ use crate::host::{Host, HostError};
 
 use super::{LISTING_PATIENCE, Observation, Pool, QUIET};
 
+/// How long a look waits for a host that gave no answer to the look before. One that is well answers in a fraction of it.
+const IMPATIENT: Duration = Duration::from_secs(3);
+/// How often it is waited for as long as for any other: it may be alive and slow.
+const PATIENT_AGAIN: Duration = Duration::from_secs(60);
+
 impl Pool {
     /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
     /// come at the same time share.
     pub async fn observe(&self, not_before: Instant) -> Observation {
         let _one = self.observing.lock().await;
         if let Some(latest) = self
-            .memory()
+            .seen()
             .latest
             .clone()
             .filter(|latest| latest.started >= not_before)
@@ -34,7 +39,14 @@ impl Pool {
             return latest;
         }
         let started = Instant::now();
-        let views = join_all(self.hosts.values().map(|host| self.observe_host(host))).await;
+        let before = self.seen().latest.clone();
+        let looks = self.hosts.values().map(|host| {
+            let before = before
+                .as_ref()
+                .and_then(|before| before.view.hosts.get(host.name()));
+            self.observe_again(host, before)
+        });
+        let views = join_all(looks).await;
         let hosts: BTreeMap<HostName, HostView> = self.hosts.keys().cloned().zip(views).collect();
         let observation = Observation {
             started,
@@ -45,7 +57,7 @@ impl Pool {
             "looked at the pool"
         );
         self.settle(&observation);
-        self.memory().latest = Some(observation.clone());
+        self.seen().latest = Some(observation.clone());
         observation
     }
 
@@ -87,13 +99,32 @@ impl Pool {
         }
     }
 
+    /// A host that gave no answer is not waited for to the end each time: news of the others would come late.
+    async fn observe_again(&self, host: &Arc<dyn Host>, before: Option<&HostView>) -> HostView {
+        let silent = before.filter(|before| matches!(before, HostView::Silent { .. }));
+        let patient = self.seen().patient.get(host.name()).copied();
+        if let (Some(silent), Some(patient)) = (silent, patient)
+            && patient.elapsed() < PATIENT_AGAIN
+        {
+            let look = tokio::time::timeout(IMPATIENT, self.observe_host(host));
+            return look.await.unwrap_or_else(|_| silent.clone());
+        }
+        let view = self.observe_host(host).await;
+        if matches!(view, HostView::Silent { .. }) {
+            self.seen()
+                .patient
+                .insert(host.name().clone(), Instant::now());
+        }
+        view
+    }
+
     async fn observe_host(&self, host: &Arc<dyn Host>) -> HostView {
         let name = host.name();
-        if !self.memory().checked.contains(name) {
+        if !self.seen().checked.contains(name) {
             if let Some(silent) = prerequisites(host).await {
                 return silent;
             }
-            self.memory().checked.insert(name.clone());
+            self.seen().checked.insert(name.clone());
         }
         let devices = self.devices.get(name).cloned().unwrap_or_default();
         // two names may turn out to be one host: each writes a file of its own there
@@ -106,7 +137,7 @@ impl Pool {
             Err((kind, why)) => {
                 warn!(host = %name, why, "host gave no picture");
                 // it may have been rebooted, and /run be empty
-                self.memory().checked.remove(name);
+                self.seen().checked.remove(name);
                 HostView::Silent { why, kind }
             }
         }
@@ -187,7 +218,7 @@ impl Pool {
             return;
         };
         // whoever writes comes first; the next look is not far
-        let Ok(_alone) = self.listing.try_write() else {
+        let Ok(_alone) = self.ledger.listing.try_write() else {
             return;
         };
         let started = Instant::now();
@@ -209,7 +240,7 @@ impl Pool {
     /// Asks one host for the limit and use of one volume, and keeps them for [`Self::quota`].
     async fn ask_quota(&self, host: &HostName, volume: &VolumeName) -> QuotaView {
         // both would be refused by the lock of the other
-        let _no_list = timeout(LISTING_PATIENCE, self.listing.read()).await;
+        let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
         let started = Instant::now();
         let answer = self.ask(host, Gluster::QuotaList(volume.clone())).await;
         let view = answer.map_or(QuotaView::Unknown, |answer| output::quota(&answer));
@@ -350,4 +381,51 @@ async fn look(
         version: survey.version,
         devices: devices.iter().cloned().zip(survey.devices).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::gluster::outcome::Output;
+
+    /// Refuses at first, and then takes connections and never answers.
+    struct Hangs(HostName, AtomicUsize);
+
+    #[async_trait]
+    impl Host for Hangs {
+        fn name(&self) -> &HostName {
+            &self.0
+        }
+
+        async fn perform(&self, _: &Operation) -> Result<Vec<Output>, HostError> {
+            if self.1.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Err(HostError {
+                host: self.0.clone(),
+                address: String::new(),
+                kind: SilentKind::Glusterd,
+                why: "refused".into(),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn who_gave_no_answer_last_time_does_not_keep_the_others_waiting() {
+        let name: HostName = "n1".parse().unwrap();
+        let host: Arc<dyn Host> = Arc::new(Hangs(name.clone(), AtomicUsize::new(0)));
+        let pool = Pool::new(vec![(host, vec![])], "x".parse().unwrap());
+        let first = pool.observe(Instant::now()).await;
+        // this one would never end
+        let second = pool.observe(Instant::now()).await;
+        assert_eq!(first.view, second.view);
+        assert!(matches!(
+            &second.view.hosts[&name],
+            HostView::Silent { kind: SilentKind::Glusterd, why } if why.contains("refused")
+        ));
+    }
 }

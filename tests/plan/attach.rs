@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gluster_operator::api::condition::Reason;
 use gluster_operator::gluster::model::{BrickClients, Volume};
 use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION};
 use gluster_operator::plan::attach::{self, NodeFacts, PodUse, Wish};
 use gluster_operator::plan::step::Step;
+use gluster_operator::plan::volume::{self, Situation};
 use proptest::prelude::*;
+use serde_json::json;
+
+use crate::volume::settle;
+use crate::world::{World, cluster, want};
 
 const NODES: [&str; 3] = ["a", "b", "c"];
 const STORAGE: &str = "10.9.0.1";
@@ -312,4 +318,80 @@ fn a_pod_on_a_node_that_kubernetes_forgot_is_waited_for() {
         model.happen(&event);
     }
     assert_eq!(model.allow.as_deref(), Some("10.0.1.1"));
+}
+
+/// Without quorum one brick that is not heard of is enough to write: then a node is admitted only when every brick was heard.
+#[test]
+fn a_fence_waits_for_every_brick_where_somebody_took_the_quorum_away() {
+    let cluster = cluster(3, json!({}));
+    let claim = json!({"name": "c", "accessModes": ["ReadWriteOnce"]});
+    let spec = json!({"layout": {"replicate": {"copies": 3}}, "capacity": "1Gi", "claim": claim});
+    let want = want(&cluster, spec, &[]);
+    let mut world = World::settled(&cluster);
+    settle(&mut world, &want, &cluster);
+    let node = NodeFacts {
+        addresses: ["10.1.0.1".to_owned()].into(),
+        ready: true,
+        out_of_service: false,
+    };
+    let pod = PodUse {
+        pod: "shop/db".into(),
+        node: "a".into(),
+        finished: false,
+        deleting: false,
+    };
+    let wish = Wish {
+        pods: vec![pod],
+        nodes: [("a".to_owned(), node)].into(),
+        ..Wish::default()
+    };
+    // whether the node is admitted with that option set by hand and that many of the three bricks heard
+    let admits = |option: Option<(&str, &str)>, heard: usize| {
+        let mut world = world.clone();
+        let (volume, _) = world.volume.as_mut().unwrap();
+        if let Some((key, value)) = option {
+            volume.options.insert(key.into(), value.into());
+        }
+        let bricks = volume.bricks.clone();
+        let clients = bricks.into_iter().take(heard).map(|brick| BrickClients {
+            host: brick.host,
+            path: brick.path,
+            clients: vec![],
+        });
+        let pool = world.view(&cluster);
+        let mut view = world.inspect(&want, &cluster);
+        view.clients = Some(clients.collect());
+        let plan = volume::plan(
+            &want,
+            Situation {
+                cluster: &cluster,
+                pool: &pool,
+                view: &view,
+                wish: &wish,
+                unsettled: None,
+                now: 1,
+            },
+        );
+        let admits = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Admit { .. }));
+        let waits = plan
+            .findings
+            .iter()
+            .any(|finding| finding.reason == Reason::WaitingForFence);
+        assert_ne!(admits, waits, "{plan:?}");
+        admits
+    };
+    for (option, needed) in [
+        (None, 2),
+        (Some(("cluster.quorum-type", "auto")), 2),
+        (Some(("cluster.quorum-type", "none")), 3),
+        (Some(("cluster.quorum-type", "fixed")), 3),
+        (Some(("cluster.quorum-count", "1")), 3),
+    ] {
+        for heard in 0..=3 {
+            assert_eq!(admits(option, heard), heard >= needed, "{option:?} {heard}");
+        }
+    }
 }

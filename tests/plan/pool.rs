@@ -30,7 +30,10 @@ fn plan(world: &World, want: &ValidCluster) -> Plan {
 fn short(step: &Step) -> String {
     match step {
         Step::ClaimHost { host, replace, .. } => {
-            format!("{} {host}", if *replace { "take" } else { "claim" })
+            format!(
+                "{} {host}",
+                if replace.is_some() { "take" } else { "claim" }
+            )
         }
         Step::ProbePeer { host } => format!("probe {host}"),
         Step::SetPoolOptions(options) => format!(

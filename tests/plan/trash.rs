@@ -70,6 +70,7 @@ fn entry(want: &ValidCluster, at: u64) -> TrashEntry {
         manifest: Some(manifest(&marks, at)),
         brick: Some(marks),
         only_a_brick: true,
+        mounts: Vec::new(),
     }
 }
 
@@ -197,6 +198,14 @@ fn what_is_destroyed_and_what_stays() {
             facts.state.volumes.push(volume.clone());
         }
     }
+    fn mounted_at(pool: &mut PoolView, at: &str) {
+        if let Some(HostView::Answered(facts)) = pool.hosts.get_mut(&host("n1"))
+            && let Some(DeviceFacts::Present { mount_point, .. }) =
+                facts.devices.values_mut().next()
+        {
+            *mount_point = at.into();
+        }
+    }
     let table: Vec<(&str, Change, &str)> = vec![
         ("ours and old", |_, _, _| {}, "purge"),
         (
@@ -226,12 +235,38 @@ fn what_is_destroyed_and_what_stays() {
             "purge",
         ),
         (
-            "no manifest, by the host's clock",
+            "no manifest: it gets one",
             |one, entry, _| {
                 one.item.manifest = false;
                 entry.manifest = None;
             },
-            "purge",
+            "note",
+        ),
+        (
+            "something mounted in it since the list was made",
+            |_, entry, _| entry.mounts = vec![format!("/b/.trash/{NAME}/brick/m")],
+            "mounted in it",
+        ),
+        (
+            "begun, and something mounted in it since",
+            |one, entry, _| {
+                one.item.purging = true;
+                entry.mounts = vec![format!("/b/.trash/{NAME}")];
+            },
+            "mounted in it",
+        ),
+        (
+            "a device that has become a link to another",
+            |_, _, pool| mounted_at(pool, "/mnt/other"),
+            "nothing is mounted at /b",
+        ),
+        (
+            "begun, on a device that is not mounted",
+            |one, _, pool| {
+                one.item.purging = true;
+                mounted_at(pool, "/");
+            },
+            "nothing is mounted at /b",
         ),
         (
             "torn, by its name",
@@ -385,6 +420,10 @@ fn what_is_destroyed_and_what_stays() {
                 );
                 assert_eq!(manifest, candidate.item.manifest, "{name}");
             }
+            Verdict::Note(step) => {
+                assert_eq!(expected, "note", "{name}");
+                assert!(!step.destroys());
+            }
             Verdict::Young => assert_eq!(expected, "young", "{name}"),
             Verdict::Kept(why) => {
                 assert!(
@@ -410,6 +449,41 @@ fn two_clocks_have_to_agree() {
     );
     // ours went ahead, or the manifest was written in 1970: the host's keeps it
     assert!(candidates(&want, &pool, &device(vec![item(NAME, NOW)])).is_empty());
+}
+
+#[test]
+fn what_has_no_manifest_stays_from_when_it_is_found_whatever_the_hosts_clock_says() {
+    let (want, world) = want(json!({}));
+    let pool = world.view(&want);
+    // the host's clock went ahead by years, or was in 1970 when the directory came there
+    for (clock, changed) in [(NOW + 1000 * DAY, NOW), (NOW, 100)] {
+        let mut found = item(NAME, changed);
+        found.manifest = false;
+        let mut trash = device(vec![found]);
+        trash.listing.clock = clock;
+        let mut entry = entry(&want, 0);
+        entry.manifest = None;
+        let one = first(&want, &pool, &trash);
+        let Verdict::Note(Step::NoteTrash { name, manifest, .. }) =
+            judge(&want, &pool, &one, &entry, NOW)
+        else {
+            panic!("it has no manifest");
+        };
+        assert_eq!(name.as_str(), NAME);
+        // the note is a manifest by which it is judged from then on
+        trash.listing.items[0].manifest = true;
+        let one = first(&want, &pool, &trash);
+        entry.manifest = Some(manifest);
+        let judged = |now| judge(&want, &pool, &one, &entry, now);
+        assert_eq!(judged(NOW + DAY - 1), Verdict::Young);
+        assert!(matches!(judged(NOW + DAY), Verdict::Purge(_)));
+        // a brick without a volume-id, too
+        entry.brick.as_mut().unwrap().volume_id = None;
+        assert!(matches!(
+            judge(&want, &pool, &one, &entry, NOW + DAY),
+            Verdict::Purge(_)
+        ));
+    }
 }
 
 #[test]

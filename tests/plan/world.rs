@@ -292,8 +292,9 @@ impl World {
                 replace,
             } => {
                 let host = self.hosts.get_mut(host).unwrap();
-                if host.owner.is_some() && !replace && host.owner.as_deref() != Some(owner.as_str())
-                {
+                let before = host.owner.as_deref();
+                let replaced = replace.as_ref().map(|replace| replace.as_str());
+                if before.is_some() && before != replaced && before != Some(owner.as_str()) {
                     return refuse("there is another owner");
                 }
                 host.owner = Some(owner.to_string());
@@ -427,6 +428,8 @@ impl World {
             Step::RaiseOpVersion(_)
             | Step::WritePingTimeout { .. }
             | Step::PurgeTrash { .. }
+            | Step::NoteTrash { .. }
+            | Step::ForgetTrash { .. }
             | Step::StartBricks(_)
             | Step::WriteManifest { .. } => {}
             Step::StopVolume(_) => self.volume()?.status = VolumeStatus::Stopped,

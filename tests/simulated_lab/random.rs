@@ -168,7 +168,7 @@ fn of_the_host(dice: &mut Dice, host: &'static str) -> Act {
             },
             5 => Operation::ClaimHost {
                 owner: dice.pick(&["one", "two"]).parse().unwrap(),
-                replace: dice.below(3) == 0,
+                replace: (dice.below(3) == 0).then(|| dice.pick(&["one", "two"]).parse().unwrap()),
             },
             6 => Operation::ReleaseHost,
             _ => Operation::MakeBrick {

@@ -104,22 +104,27 @@ pub fn trash(outputs: &[Output], device: &HostPath) -> Result<TrashListing, Malf
     listing.purged = purging;
     listing.items.sort_by(|a, b| a.name.cmp(&b.name));
     listing.strange.sort();
-    // what is mounted below the trash, by the fifth field; \040 and the like stay as they are: no name of ours has them
-    let below = format!("{device}/.trash/");
-    let table = success(mounts).map_err(malformed)?;
+    listing.mounts = mounted(mounts, &format!("{device}/.trash")).map_err(malformed)?;
+    Ok(listing)
+}
+
+/// What is mounted at a path or below it, by the fifth field of the table; \040 and the like stay as they are: no name of ours has
+/// them.
+fn mounted(table: &Output, path: &str) -> Result<Vec<String>, String> {
+    let table = success(table)?;
     if table.trim().is_empty() {
-        return Err(Malformed::new(WHAT, "the table of mounts is empty"));
+        return Err("the table of mounts is empty".to_owned());
     }
+    let mut found = Vec::new();
     for line in table.lines() {
-        let at = line
-            .split(' ')
-            .nth(4)
-            .ok_or_else(|| Malformed::new(WHAT, "the table of mounts is torn"))?;
-        if at.starts_with(&below) {
-            listing.mounts.push(at.to_owned());
+        let at = line.split(' ').nth(4);
+        let at = at.ok_or("the table of mounts is torn")?;
+        let within = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        if at.strip_prefix(path).is_some_and(within) {
+            found.push(at.to_owned());
         }
     }
-    Ok(listing)
+    Ok(found)
 }
 
 /// `Operation::InspectTrash`.
@@ -130,7 +135,7 @@ pub fn trash_entry(
 ) -> Result<TrashEntry, Malformed> {
     const WHAT: &str = "the look at an entry of the trash";
     let malformed = |why: String| Malformed::new(WHAT, why);
-    let [own, brick, content, manifest] = outputs else {
+    let [own, brick, content, manifest, mounts] = outputs else {
         return Err(Malformed::new(WHAT, "answers are missing"));
     };
     let path = |path: String| -> Result<HostPath, Malformed> {
@@ -156,6 +161,7 @@ pub fn trash_entry(
         } else {
             Some(success(manifest).map_err(malformed)?.to_owned())
         },
+        mounts: mounted(mounts, entry.as_str()).map_err(malformed)?,
     })
 }
 

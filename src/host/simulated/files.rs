@@ -139,6 +139,11 @@ impl Files {
         self.mounts.contains_key(path)
     }
 
+    /// Whether something is mounted at a path or below it.
+    pub(super) fn has_mount_below(&self, path: &str) -> bool {
+        self.mounts.keys().any(|mount| is_below(mount, path))
+    }
+
     /// What is mounted, as the kernel lists it.
     pub(super) fn mountinfo(&self) -> String {
         let line = |(path, id): (&String, &u64)| {
