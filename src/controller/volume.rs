@@ -573,11 +573,12 @@ impl<'a> Work<'a> {
         writer: &HostName,
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
+        let planned = Instant::now();
         for step in &plan.steps {
             // told while it is done: a step does not wait for a message about itself
             let what = step.describe();
             let told = self.progress(&what);
-            let leave: Leave<'_> = &|| Box::pin(self.may_take(target, step));
+            let leave: Leave<'_> = &|| Box::pin(self.may_take(target, step, planned));
             let done = target.pool.execute_while(step, writer, leave);
             let (told, done) = if let Step::LimitUsage(..) = step {
                 // a look shows nothing of a limit, so the next one need not wait for it
@@ -629,7 +630,7 @@ impl<'a> Work<'a> {
 
     /// Whether a step of a plan may still be taken, asked right before each of its commands: other volumes' steps may have been waited
     /// for since the plan was made.
-    async fn may_take(&self, target: &Target, step: &Step) -> bool {
+    async fn may_take(&self, target: &Target, step: &Step, planned: Instant) -> bool {
         let name = &self.object.spec.cluster_name;
         let same = |cluster: &ValidCluster| {
             cluster.owner == target.cluster.owner && cluster.nodes == target.cluster.nodes
@@ -644,8 +645,10 @@ impl<'a> Work<'a> {
         if !self.is_as_given().await.unwrap_or_default() {
             return false;
         }
-        // a pod may have come, or somebody have mounted it
-        !step.interrupts() || self.is_planned(target, step).await.unwrap_or_default()
+        // others of the lane were waited for: a pod may have come, or somebody have mounted it
+        !step.interrupts()
+            || planned.elapsed() < RECENT
+            || self.is_planned(target, step).await.unwrap_or_default()
     }
 
     /// Whether a plan from a fresh look has that step.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, conditions, is_false, say,
-    text, volume, world,
+    CLUSTERS, DEVICE, History, POOL, VOLUMES, World, as_declared, condition, conditions, is_false,
+    say, text, volume, world,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -170,7 +170,7 @@ fn called_back(world: &World) {
     world.patch(&format!("{VOLUMES}/regret"), &retain);
     let begin = Instant::now();
     world.wait_gone(&format!("{VOLUMES}/regret"), SOON);
-    let writes: Vec<String> = histories.iter().flat_map(|one| one.writes()).collect();
+    let writes: Vec<String> = histories.iter().flat_map(History::writes).collect();
     assert!(
         writes.iter().all(|line| !line.contains("volume delete")),
         "{writes:#?}"
@@ -368,7 +368,7 @@ fn hangs(world: &World) {
     world.wait_volume("amid", SOON, "waits, and says for whom", |object| {
         condition(object, "InSync").0 == "False" && condition(object, "InSync").2.contains(victim)
     });
-    let writes: Vec<String> = histories.iter().flat_map(|one| one.writes()).collect();
+    let writes: Vec<String> = histories.iter().flat_map(History::writes).collect();
     assert_eq!(writes, Vec::<String>::new());
     world.lab(&["service", victim, "glusterd", "resume"]);
     world.wait_volume("amid", SOON, "is as declared", |object| {

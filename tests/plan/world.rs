@@ -7,7 +7,9 @@ use gluster_operator::gluster::model::{
     BrickFacts, DeviceFacts, GlusterdState, HostFacts, HostView, Peer, PoolView, QuotaLimit,
     QuotaView, Search, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
 };
-use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName};
+use gluster_operator::gluster::names::{
+    ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OwnerId,
+};
 use gluster_operator::gluster::operation::SetShape;
 use gluster_operator::plan::attach::Wish;
 use gluster_operator::plan::step::Step;
@@ -293,7 +295,7 @@ impl World {
             } => {
                 let host = self.hosts.get_mut(host).unwrap();
                 let before = host.owner.as_deref();
-                let replaced = replace.as_ref().map(|replace| replace.as_str());
+                let replaced = replace.as_ref().map(OwnerId::as_str);
                 if before.is_some() && before != replaced && before != Some(owner.as_str()) {
                     return refuse("there is another owner");
                 }
