@@ -25,7 +25,7 @@ use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::{self, Tenant, ValidCluster, ValidVolume};
 use gluster_operator::plan::volume::{self as decide, Situation};
-use gluster_operator::plan::{Plan, cluster as pool_plan};
+use gluster_operator::plan::{Plan, cluster as pool_plan, quota};
 use gluster_operator::pool::Pool;
 use serde_json::{Value, json};
 
@@ -278,7 +278,7 @@ impl Scene {
         let clients_from = coordinator
             .as_ref()
             .filter(|_| safe && going && started.is_some());
-        let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        let crawl = started.is_some_and(|volume| volume.quota_enabled() && quota::is_open(volume));
         let found = pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl);
         let inspected = VolumeView {
             search,

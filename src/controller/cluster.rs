@@ -134,7 +134,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         // the list waits for bricks of a silent host, and writes would wait for the list
         && view.silent().next().is_none()
     {
-        let limited = plan::volume::limited(&want, &view);
+        let limited = plan::quota::limited(&want, &view);
         pool.look_at_quotas(host, limited).await;
         wake();
     }
