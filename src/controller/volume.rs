@@ -431,11 +431,17 @@ impl<'a> Work<'a> {
         let found = pool
             .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await;
-        VolumeView {
+        let mut found = VolumeView {
             quota: known.unwrap_or(found.quota),
             search,
             ..found
+        };
+        if let Some(volume) = decide::seen(want, cluster, view)
+            && quota::needs_count(want, volume, &found)
+        {
+            found.held = pool.count(&want.volume, &bricks).await;
         }
+        found
     }
 
     async fn wish(&self, target: &Target) -> Result<Wish, Error> {
