@@ -436,7 +436,9 @@ impl<'a> Work<'a> {
             search,
             ..found
         };
-        if let Some(volume) = decide::seen(want, cluster, view)
+        // whoever deletes a volume sets no limit
+        if self.object.metadata.deletion_timestamp.is_none()
+            && let Some(volume) = decide::seen(want, cluster, view)
             && quota::needs_count(want, volume, &found)
         {
             found.held = pool.count(&want.volume, &bricks).await;
