@@ -238,6 +238,18 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
+            Operation::CountBricks(vec![path.clone(), device.clone()]),
+            true,
+            ["", "--apparent-size "]
+                .map(|by_size| {
+                    format!(
+                        "env LC_ALL=C timeout 120 du -s -x -B1 {by_size}\
+                         --exclude={path}/.glusterfs --exclude=/d/.glusterfs {path} /d"
+                    )
+                })
+                .into(),
+        ),
+        (
             Operation::Crawl(name("shop_data")),
             false,
             vec![

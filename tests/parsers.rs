@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use gluster_operator::gluster::get_state;
 use gluster_operator::gluster::model::QuotaView;
-use gluster_operator::gluster::names::HostPath;
+use gluster_operator::gluster::names::{Bytes, HostPath};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{
-    brick_facts, clients, missing_programs, quota, quotas, survey, uuid,
+    brick_facts, brick_uses, clients, missing_programs, quota, quotas, survey, uuid,
 };
 use proptest::prelude::*;
 
@@ -57,6 +57,7 @@ fn feed(output: &Output) {
         assert_eq!(quotas(output, count).len(), count);
     }
     let _ = (brick_facts(&two, &paths), missing_programs(&two));
+    assert_eq!(brick_uses(&two, &paths).len(), 1);
     let _ = survey(&vec![output.clone(); 5], 1);
 }
 
@@ -214,4 +215,47 @@ fn a_batch_of_quota_lists_is_believed_whole_or_not_at_all() {
         let views = quotas(&batch(&documents, exit), count);
         assert_eq!(views, vec![unknown.clone(); count], "{documents:?}");
     }
+}
+
+/// As `du` tells it; a file that goes meanwhile is no failure, and anything else is not known.
+#[test]
+fn what_bricks_hold_is_the_smaller_of_two_counts() {
+    let paths: Vec<HostPath> = vec!["/b/one/brick".parse().unwrap(), "/b/two".parse().unwrap()];
+    let said = |exit: i32, stdout: &str, stderr: &str| Output {
+        exit: Some(exit),
+        stdout: stdout.to_owned(),
+        stderr: stderr.to_owned(),
+    };
+    let blocks = said(0, "52772864\t/b/one/brick\n4096\t/b/two\n", "");
+    let sizes = said(0, "34082066\t/b/one/brick\n6\t/b/two\n", "");
+    let found = brick_uses(&[blocks.clone(), sizes.clone()], &paths);
+    assert_eq!(found, [Ok(Bytes(34_082_066)), Ok(Bytes(6))]);
+    let went = said(
+        1,
+        "34082066\t/b/one/brick\n",
+        "du: cannot access '/b/one/brick/x': No such file or directory\ndu: cannot access '/b/two': No such file or directory\n",
+    );
+    let found = brick_uses(&[blocks.clone(), went], &paths);
+    assert_eq!(found[0], Ok(Bytes(34_082_066)));
+    assert!(found[1].as_ref().unwrap_err().contains("/b/two"));
+    for (bad, words) in [
+        (said(124, "", ""), "given up after 120 s"),
+        (
+            said(0, "34082066\t/b/one/brick\n6\t/b/tw", ""),
+            "du did not tell",
+        ),
+        (said(0, "1\t/b/two\n2\t/b/two\n", ""), "du did not tell"),
+        (
+            said(
+                1,
+                "1\t/b/two\n",
+                "du: cannot read directory '/b/two/x': Input/output error\n",
+            ),
+            "Input/output error",
+        ),
+    ] {
+        let found = brick_uses(&[blocks.clone(), bad], &paths);
+        assert!(found[1].as_ref().unwrap_err().contains(words), "{found:?}");
+    }
+    assert!(brick_uses(&[sizes], &paths).iter().all(Result::is_err));
 }

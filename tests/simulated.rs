@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use gluster_operator::api::condition::{ConditionType, Finding};
-use gluster_operator::gluster::model::{Search, SilentKind, VolumeStatus, VolumeView};
-use gluster_operator::gluster::names::{HostName, HostPath};
-use gluster_operator::gluster::operation::{Command, Operation};
+use gluster_operator::api::condition::{ConditionType, Finding, Reason};
+use gluster_operator::gluster::model::{QuotaView, Search, SilentKind, VolumeStatus, VolumeView};
+use gluster_operator::gluster::names::{Bytes, HostName, HostPath};
+use gluster_operator::gluster::operation::{Command, Gluster, Operation};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
+use gluster_operator::gluster::output;
 use gluster_operator::host::simulated::{Fault, SimulatedPool};
 use gluster_operator::host::{Host, HostError};
 use gluster_operator::plan::attach::Wish;
@@ -26,7 +27,7 @@ use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::validate::{self, Tenant, ValidCluster, ValidVolume};
 use gluster_operator::plan::volume::{self as decide, Situation};
-use gluster_operator::plan::{Plan, cluster as pool_plan};
+use gluster_operator::plan::{Plan, cluster as pool_plan, quota};
 use gluster_operator::pool::{Leave, Pool};
 use serde_json::{Value, json};
 
@@ -192,6 +193,12 @@ impl Scene {
         assert_eq!(outcome.class, Class::Ok, "{line}: {}", outcome.message);
     }
 
+    fn quota_list(&self) -> QuotaView {
+        let list = Gluster::QuotaList(parse("shop_data"));
+        let command = Operation::Gluster(list).commands().remove(0);
+        output::quota(&self.pool.run(&self.names[0], &command).unwrap())
+    }
+
     /// All hosts are well again.
     fn mend(&self) {
         for name in &self.names {
@@ -282,12 +289,17 @@ impl Scene {
         let clients_from = coordinator
             .as_ref()
             .filter(|_| safe && going && started.is_some());
-        let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        let crawl = started.is_some_and(|volume| volume.quota_enabled() && quota::is_open(volume));
         let found = pool.inspect(&want.volume, &bricks, quota_from, clients_from, crawl);
-        let inspected = VolumeView {
+        let mut inspected = VolumeView {
             search,
             ..found.await
         };
+        if let Some(volume) = decide::seen(want, &self.cluster, &view)
+            && quota::needs_count(want, volume, &inspected)
+        {
+            inspected.held = pool.count(&want.volume, &bricks).await;
+        }
         let wish = Self::wish();
         let unsettled = pool.unsettled(&want.volume);
         let situation = Situation {
@@ -556,6 +568,66 @@ fn a_deletion_that_is_called_back_does_nothing_more() {
         ];
         assert_eq!(known, expected[allowed], "seed {seed}");
         assert_eq!(scene.data(), data, "seed {seed}: data is not where it was");
+    });
+}
+
+fn reason(plan: &Plan) -> (Reason, String) {
+    let of_kind = |finding: &&Finding| finding.kind == ConditionType::InSync;
+    let found = plan.findings.iter().rev().find(of_kind).unwrap();
+    (found.reason, found.message.clone())
+}
+
+/// A limit is set on a volume that has data and none: not below what is there, whatever switched quota off before, and not while
+/// that can't be known.
+#[test]
+fn a_limit_that_comes_late_is_not_below_what_is_there() {
+    let layouts = [
+        json!({"distribute": 3}),
+        json!({"replicate": {"copies": 3}}),
+        json!({"replicate": {"copies": 2}, "distribute": 2}),
+        json!({"replicate": {"copies": 3, "arbiter": true}}),
+        json!({"disperse": {"data": 2, "redundancy": 1}}),
+    ];
+    play(layouts.len() as u64, |case| {
+        let layout = layouts[usize::try_from(case).unwrap()].clone();
+        async move {
+            let scene = Scene::new(case, 6);
+            let want = |capacity: Option<&str>| {
+                let mut spec = json!({"layout": layout});
+                if let Some(capacity) = capacity {
+                    spec["capacity"] = json!(capacity);
+                }
+                scene.want(spec, &[])
+            };
+            let limits = || {
+                let said = scene.quota_list();
+                said.limit().map(|Bytes(limit)| limit >> 30)
+            };
+            let (end, ..) = scene.converge(&want(None), false).await;
+            is_as_declared(&end, case);
+            scene.pool.write("shop_data", 3 << 30);
+            let below = async |limit: Option<u64>| {
+                let (end, ..) = scene.converge(&want(Some("2Gi")), false).await;
+                let (why, text) = reason(&end);
+                assert_eq!(why, Reason::CapacityBelowUsage, "{layout}: {text}");
+                assert!(
+                    text.contains("2Gi") && text.contains("3328599642 bytes"),
+                    "{text}"
+                );
+                assert_eq!(limits(), limit, "{layout}");
+            };
+            below(None).await;
+            let (end, ..) = scene.converge(&want(Some("4Gi")), false).await;
+            is_as_declared(&end, case);
+            assert_eq!(limits(), Some(4));
+            below(Some(4)).await;
+            // switched off by somebody: on again, where there is room
+            scene.by_hand(0, "volume quota shop_data disable");
+            below(None).await;
+            let (end, ..) = scene.converge(&want(Some("4Gi")), false).await;
+            is_as_declared(&end, case);
+            assert_eq!(limits(), Some(4));
+        }
     });
 }
 

@@ -148,7 +148,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         && view.silent().next().is_none()
         && decide::within_reach(&want, &view).is_none()
     {
-        let limited = plan::volume::limited(&want, &view);
+        let limited = plan::quota::limited(&want, &view);
         pool.look_at_quotas(host, limited).await;
         wake();
     }

@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::condition::{ConditionType, Finding};
+use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, VolumeView};
 use crate::gluster::names::{HostName, VolumeName};
@@ -23,7 +23,7 @@ use crate::pool;
 
 use super::cluster;
 use super::context::Context;
-use super::upkeep::Gathered;
+use super::upkeep::{self, Gathered};
 use super::volume::preview::{foresee, unmet};
 
 /// An object as it stands in a file.
@@ -295,14 +295,37 @@ async fn foresee_cluster(
     {
         let status = object.status.clone().unwrap_or_default();
         let gathered = Gathered::of(context, &want, &pool, &view, &status.nodes).await;
-        let care = gathered.plan(&want, &view, &status.owned_options);
+        let mut care = gathered.plan(&want, &view, &status.owned_options);
         foreseen.end.extend(unmet(&care.plan.findings));
-        for step in care.plan.steps {
+        for step in std::mem::take(&mut care.plan.steps) {
             expect::after(&step, &mut view, &mut VolumeView::default());
             foreseen.push(step, &coordinator);
         }
+        // who is no peer any more by then
+        let care = gathered.plan(&want, &view, &status.owned_options);
+        for former in &care.detached {
+            match gathered.owner_file(&want, former) {
+                Ok(Some(step)) => foreseen.push(step, &former.name),
+                Ok(None) => {}
+                Err(why) => foreseen.end.push(left(&former.name, &why)),
+            }
+        }
+        let (steps, findings) = upkeep::foresee_purge(&want, &pool, &view).await;
+        for (host, step) in steps {
+            foreseen.push(step, &host);
+        }
+        foreseen.end.extend(findings);
     }
     Ok((foreseen, Some(view)))
+}
+
+/// An owner file that nobody removes.
+fn left(host: &HostName, why: &str) -> Finding {
+    Finding::no(
+        ConditionType::InSync,
+        Reason::HostUnreachable,
+        format!("the owner file of {host} stays, since it can't be looked at: {why}"),
+    )
 }
 
 #[cfg(test)]

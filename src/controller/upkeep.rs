@@ -134,6 +134,29 @@ impl Gathered {
         };
         upkeep::plan(want, view, &upkeep)
     }
+
+    /// The step that removes the owner file of a host that is no peer any more; `None` where it has none of ours.
+    ///
+    /// # Errors
+    /// The host did not tell: why.
+    pub(super) fn owner_file(
+        &self,
+        want: &ValidCluster,
+        former: &Former,
+    ) -> Result<Option<Step>, String> {
+        let (name, view) = (&former.name, &self.former_view);
+        match view.facts(name).map(|facts| facts.owner.as_deref()) {
+            Some(Some(owner)) if owner == want.owner.as_str() => {
+                Ok(Some(Step::ReleaseHost { host: name.clone() }))
+            }
+            // none, or somebody else's by now
+            Some(_) => Ok(None),
+            None => Err(view.silent().find(|(host, ..)| *host == name).map_or_else(
+                || "it was not looked at".to_owned(),
+                |(_, why, _)| why.to_owned(),
+            )),
+        }
+    }
 }
 
 /// Takes the steps of upkeep, and puts into the findings what keeps the pool from being as declared.
@@ -157,19 +180,7 @@ pub(super) async fn tend(
         let gathered = Gathered::of(context, want, pool, &tended.view, &status.nodes).await;
         let coordinator = decide::coordinator(want, &tended.view).cloned();
         care = gathered.plan(want, &tended.view, &status.owned_options);
-        let (visit, former_view) = (&gathered.visit, &gathered.former_view);
-        if let Some(visit) = visit {
-            release(
-                object,
-                context,
-                want,
-                visit,
-                former_view,
-                &care,
-                &mut tended,
-            )
-            .await;
-        }
+        release(object, context, want, &gathered, &care, &mut tended).await;
         let Some(coordinator) = coordinator else {
             break;
         };
@@ -250,31 +261,25 @@ async fn release(
     object: &GlusterCluster,
     context: &Context,
     want: &ValidCluster,
-    visit: &Pool,
-    view: &PoolView,
+    gathered: &Gathered,
     care: &Care,
     tended: &mut Tended,
 ) {
+    let Some(visit) = &gathered.visit else {
+        return;
+    };
     for former in &care.detached {
         let name = &former.name;
         if !tended.forgotten.insert(name.to_string()) {
             continue;
         }
-        let problem = match view.facts(name).map(|facts| facts.owner.as_deref()) {
-            Some(Some(owner)) if owner == want.owner.as_str() => {
-                let step = Step::ReleaseHost { host: name.clone() };
-                visit
-                    .execute(&step, name)
-                    .await
-                    .err()
-                    .map(|failure| failure.to_string())
+        let problem = match gathered.owner_file(want, former) {
+            Ok(Some(step)) => {
+                let done = visit.execute(&step, name).await;
+                done.err().map(|failure| failure.to_string())
             }
-            // none, or somebody else's by now
-            Some(_) => None,
-            None => Some(view.silent().find(|(host, ..)| *host == name).map_or_else(
-                || "it was not looked at".to_owned(),
-                |(_, why, _)| why.to_owned(),
-            )),
+            Ok(None) => None,
+            Err(why) => Some(why),
         };
         let reference = object.object_ref(&());
         match problem {
@@ -353,6 +358,82 @@ fn append(findings: &mut [Finding], kind: ConditionType, text: &str) {
     }
 }
 
+/// The trash of all devices that could be looked at.
+async fn trash_of(pool: &Pool) -> Vec<DeviceTrash> {
+    let listed = pool.list_trash().await.into_iter();
+    let one = |(host, device, listing)| DeviceTrash {
+        host,
+        device,
+        listing,
+    };
+    listed.map(one).collect()
+}
+
+/// What the next look at the trash would destroy, each step with its host, and what can't be told of it.
+pub(super) async fn foresee_purge(
+    want: &ValidCluster,
+    pool: &Pool,
+    view: &PoolView,
+) -> (Vec<(HostName, Step)>, Vec<Finding>) {
+    let (mut steps, mut findings) = (Vec::new(), Vec::new());
+    if want.trash.retention.is_none() {
+        return (steps, findings);
+    }
+    let mut untold = |message: String| {
+        let kind = ConditionType::DevicesReady;
+        findings.push(Finding::unknown(kind, Reason::Unknown, message));
+    };
+    if let Some(why) = trash::held(want, view) {
+        untold(format!(
+            "what of the trash would be destroyed is not known: {why}"
+        ));
+        return (steps, findings);
+    }
+    let now = now();
+    for device in &trash_of(pool).await {
+        let host = &device.host;
+        steps.extend(finished(device).map(|step| (host.clone(), step)));
+        let mut some_go = false;
+        for candidate in trash::candidates(want, view, device) {
+            let name = &candidate.item.name;
+            let place = format!("{host}:{}/.trash/{name}", device.device);
+            if some_go && trash::is_early(want, &candidate) {
+                untold(format!(
+                    "{place} is destroyed, too, and what follows by age, if less than {} % of the device is free then",
+                    want.trash.min_free_percent
+                ));
+                break;
+            }
+            match pool.inspect_trash(host, &device.device, name).await {
+                Ok(entry) => {
+                    if let Verdict::Purge(step) = trash::judge(want, view, &candidate, &entry, now)
+                    {
+                        some_go = true;
+                        steps.push((host.clone(), step));
+                    }
+                }
+                Err(why) => untold(format!("{place} could not be looked at: {why}")),
+            }
+        }
+    }
+    (steps, findings)
+}
+
+/// What is left to do of destructions that were cut off at their end.
+fn finished(device: &DeviceTrash) -> impl Iterator<Item = Step> {
+    let names = device.listing.purged.iter();
+    names.map(|name| Step::ForgetTrash {
+        host: device.host.clone(),
+        device: device.device.clone(),
+        name: name.clone(),
+    })
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
 /// Destroys what is old enough in the trash, and tells of what is not ours there.
 async fn purge(
     object: &GlusterCluster,
@@ -365,16 +446,7 @@ async fn purge(
     if trash::held(want, &tended.view).is_some() || pool.unsettled_anywhere().is_some() {
         return;
     }
-    let all: Vec<DeviceTrash> = pool
-        .list_trash()
-        .await
-        .into_iter()
-        .map(|(host, device, listing)| DeviceTrash {
-            host,
-            device,
-            listing,
-        })
-        .collect();
+    let all = trash_of(pool).await;
     let mut kept = trash::strange(&all);
     let mut by_host: BTreeMap<&HostName, Vec<&DeviceTrash>> = BTreeMap::new();
     for one in &all {
@@ -408,12 +480,7 @@ async fn purge_host(
     let begin = Instant::now();
     let mut kept = Vec::new();
     for device in devices {
-        for name in &device.listing.purged {
-            let step = Step::ForgetTrash {
-                host: device.host.clone(),
-                device: device.device.clone(),
-                name: name.clone(),
-            };
+        for step in finished(device) {
             let done = pool.execute(&step, &device.host).await;
             context.metrics.step(&step, done.is_ok());
         }
@@ -466,8 +533,7 @@ async fn purge_one(
     if trash::held(want, &view).is_some() {
         return Purged::Young;
     }
-    let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
-    let step = match trash::judge(want, &view, candidate, &entry, now) {
+    let step = match trash::judge(want, &view, candidate, &entry, now()) {
         Verdict::Purge(step) | Verdict::Note(step) => step,
         Verdict::Young => return Purged::Young,
         Verdict::Kept(why) => return Purged::Kept(why),

@@ -31,7 +31,7 @@ use crate::plan::deletion::{self, Deletion};
 use crate::plan::step::Step;
 use crate::plan::validate::{self, Access, Tenant, ValidCluster, ValidVolume};
 use crate::plan::volume::{self as decide, Situation};
-use crate::plan::{Plan, cluster as pool_plan};
+use crate::plan::{Plan, cluster as pool_plan, health, quota};
 use crate::pool::{Leave, Pool, StepFailure};
 
 use super::claim::{self, Removal};
@@ -420,7 +420,7 @@ impl<'a> Work<'a> {
         let going = self.object.metadata.deletion_timestamp.is_some() && started.is_some();
         let clients_from = coordinator
             .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
-        let crawl = started.is_some_and(|volume| volume.quota_enabled() && decide::is_open(volume));
+        let crawl = started.is_some_and(|volume| volume.quota_enabled() && quota::is_open(volume));
         // nothing is left to do only when no directory of that name holds a brick of ours, whatever object it is named after
         let search = self.object.metadata.deletion_timestamp.is_some()
             && decide::seen(want, cluster, view).is_none()
@@ -446,11 +446,19 @@ impl<'a> Work<'a> {
         let found = pool
             .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await;
-        VolumeView {
+        let mut found = VolumeView {
             quota: known.unwrap_or(found.quota),
             search,
             ..found
+        };
+        // whoever deletes a volume sets no limit
+        if self.object.metadata.deletion_timestamp.is_none()
+            && let Some(volume) = decide::seen(want, cluster, view)
+            && quota::needs_count(want, volume, &found)
+        {
+            found.held = pool.count(&want.volume, &bricks).await;
         }
+        found
     }
 
     async fn wish(&self, target: &Target) -> Result<Wish, Error> {
@@ -907,7 +915,7 @@ fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Conve
     };
     status.type_ = Some(volume.type_name.clone());
     status.volume_id = Some(volume.id.clone());
-    let online = decide::online(want, view);
+    let online = health::online(want, view);
     status.bricks = online
         .into_iter()
         .map(|(brick, online)| BrickStatus {
@@ -939,7 +947,7 @@ fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Conve
     }
     match &inspected.quota {
         QuotaView::Limit(limit) => {
-            let used = decide::coarse_use(limit.hard_limit, limit.used);
+            let used = quota::coarse_use(limit.hard_limit, limit.used);
             status.quota = Some(QuotaStatus {
                 limit: limit.hard_limit.to_string(),
                 used: used.to_string(),

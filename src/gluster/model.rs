@@ -351,6 +351,8 @@ impl PoolView {
 pub struct VolumeView {
     /// Facts of each brick directory that was asked about.
     pub bricks: BTreeMap<Brick, BrickFacts>,
+    /// What bricks hold, counted file by file, or why that is not known; empty when not asked.
+    pub held: BTreeMap<Brick, Result<Bytes, String>>,
     /// Whether directories of bricks were searched for, of whatever object's name.
     pub search: Search,
     /// Limit and use of the volume's root.
@@ -389,4 +391,14 @@ pub enum QuotaView {
     NoLimit,
     /// The limit of the root.
     Limit(QuotaLimit),
+}
+
+impl QuotaView {
+    /// The limit that is in force, where that is known.
+    pub fn limit(&self) -> Option<Bytes> {
+        match self {
+            Self::Limit(limit) => Some(limit.hard_limit),
+            Self::Unknown | Self::Off | Self::NoLimit => None,
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::model::DeviceFacts;
 use thiserror::Error;
 
 pub use gluster::{clientless, clients, option_value, quota, quotas, uuid};
-pub use host::{brick_facts, crawling, missing_programs, survey};
+pub use host::{brick_facts, brick_uses, crawling, missing_programs, survey};
 pub use trash::{brick_directories, trash, trash_entry};
 
 /// An answer that does not have the form that its command should give.

@@ -6,8 +6,9 @@ use crate::gluster::model::{Volume, VolumeStatus};
 use crate::gluster::names::{Bytes, OptionKey, OptionValue};
 use crate::gluster::operation::SetShape;
 
+use super::options::pairs;
 use super::validate::ValidVolume;
-use super::volume::{bricks_of, pairs};
+use super::volume::bricks_of;
 
 /// Whether large files are cut into blocks.
 pub const SHARD: &str = "features.shard";

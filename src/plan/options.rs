@@ -1,9 +1,15 @@
-//! Which options may be set, by whom; what a profile means.
+//! Which options may be set, by whom; what a profile means; and how a volume gets those that it shall have.
 
 use std::collections::BTreeMap;
 
 use crate::api::volume::Profile;
-use crate::gluster::names::{OptionKey, OptionValue};
+use crate::gluster::model::{PoolView, Volume, VolumeStatus};
+use crate::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION, OWNER_OPTION, OptionKey, OptionValue};
+
+use super::quota::CLOSED;
+use super::step::Step;
+use super::validate::{Access, ValidVolume};
+use super::{attach, layout};
 
 /// Keys, or prefixes that end in `*`, that nobody sets through `spec.options`, with the reason. They hold for
 /// `ownedOptions` too, before any reset.
@@ -167,6 +173,147 @@ pub fn profile(profile: Profile) -> BTreeMap<OptionKey, OptionValue> {
     pairs
         .iter()
         .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
+        .collect()
+}
+
+/// Makes clients come from privileged ports. It is set before the first start only: toggled on a running volume it breaks
+/// mounts and quotad (measured).
+pub(super) const PRIVILEGED: (&str, &str) = ("client.bind-insecure", "off");
+
+pub(super) fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
+    list.iter()
+        .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
+        .collect()
+}
+
+/// What has to be set besides the user's own options, in one command.
+fn base(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
+    let mut options = want.profile.clone();
+    options.retain(|key, _| !want.options.contains_key(key));
+    options.extend(want.quota_timeouts.clone());
+    if let Ok(key) = OWNER_OPTION.parse() {
+        options.insert(key, want.mark_option.clone());
+    }
+    if let (Some(key), Access::Clients(list)) = (attach::key(), &want.access) {
+        options.insert(key, list.clone());
+    }
+    options
+}
+
+/// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
+pub(super) fn first(want: &ValidVolume) -> Vec<Step> {
+    let mut base = base(want);
+    base.extend(pairs(&[PRIVILEGED]));
+    base.extend(layout::shard_options(want));
+    // quota's crawl is a client that is not privileged: where it comes later, this does too
+    if want.capacity.is_none() {
+        base.extend(pairs(&[(CLOSED, "off")]));
+    }
+    if want.access == Access::OneWriter {
+        base.extend(pairs(&[(ALLOW_OPTION, ALLOW_NOBODY)]));
+    }
+    let mut steps = vec![Step::SetOptions {
+        volume: want.volume.clone(),
+        options: base,
+        each: false,
+    }];
+    if !want.options.is_empty() {
+        steps.push(Step::SetOptions {
+            volume: want.volume.clone(),
+            options: want.options.clone(),
+            each: true,
+        });
+    }
+    steps
+}
+
+pub(super) fn steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
+    let never_started = volume.status == VolumeStatus::Created;
+    if never_started && !volume.options.contains_key(OWNER_OPTION) {
+        return first(want);
+    }
+    let missing = |options: &BTreeMap<OptionKey, OptionValue>| -> BTreeMap<OptionKey, OptionValue> {
+        let differs = |key: &OptionKey, value: &OptionValue| {
+            volume.options.get(key.as_str()).map(String::as_str) != Some(value.as_str())
+        };
+        options
+            .iter()
+            .filter(|(key, value)| differs(key, value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let mut steps = Vec::new();
+    let mut base = base(want);
+    if never_started {
+        base.extend(layout::shard_options(want));
+    }
+    for (options, each) in [(missing(&base), false), (missing(&want.options), true)] {
+        if !options.is_empty() {
+            steps.push(Step::SetOptions {
+                volume: want.volume.clone(),
+                options,
+                each,
+            });
+        }
+    }
+    for key in want
+        .dropped
+        .iter()
+        .filter(|key| volume.options.contains_key(key.as_str()))
+    {
+        steps.push(Step::ResetOption {
+            volume: want.volume.clone(),
+            key: key.clone(),
+        });
+    }
+    steps
+}
+
+/// Options that GlusterFS sets itself when it creates a volume or switches quota on.
+const GLUSTERS_OWN: [(&str, &str); 6] = [
+    ("transport.address-family", "inet"),
+    ("storage.fips-mode-rchecksum", "on"),
+    ("nfs.disable", "on"),
+    ("performance.client-io-threads", "off"),
+    ("cluster.granular-entry-heal", "on"),
+    ("features.quota-deem-statfs", "on"),
+];
+
+/// Options of the volume that neither its spec nor we nor GlusterFS itself have set: they are told, and never touched.
+pub(super) fn foreign(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
+    let ours = |key: &str| {
+        let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
+        let quota = [
+            "features.quota",
+            "features.inode-quota",
+            "features.soft-timeout",
+            "features.hard-timeout",
+        ];
+        let shard = [layout::SHARD, layout::SHARD_SIZE];
+        base.contains(&key)
+            || quota.contains(&key)
+            || (want.shard.is_some() && shard.contains(&key))
+    };
+    // options of the whole pool show up among those of each volume
+    let of_the_pool = |key: &String| {
+        let mut hosts = pool.answered();
+        hosts.any(|(_, facts)| facts.state.global_options.contains_key(key))
+    };
+    let declared = |key: &String| {
+        let mut keys = want.options.keys().chain(want.profile.keys());
+        keys.any(|other| other.as_str() == key)
+            || want.dropped.iter().any(|one| one.as_str() == key)
+    };
+    volume
+        .options
+        .iter()
+        .filter(|(key, value)| {
+            !ours(key)
+                && !declared(key)
+                && !of_the_pool(key)
+                && !GLUSTERS_OWN.contains(&(key.as_str(), value.as_str()))
+        })
+        .map(|(key, _)| key.clone())
         .collect()
 }
 

@@ -271,7 +271,9 @@ impl Step {
 
     /// What users of data may notice of it; empty when nothing.
     pub fn risk(&self) -> &'static str {
-        if self.destroys() {
+        if matches!(self, Self::PurgeTrash { .. }) {
+            "destroys for good what is left there of a deleted volume"
+        } else if self.destroys() {
             "takes the volume away; its bricks go to the trash of their devices"
         } else if self.interrupts() {
             "nobody can read or write the volume from then on"

@@ -1,52 +1,21 @@
 //! Plans for a volume: from nothing to created, marked, started, limited and attached; and back to what is declared
 //! after any edit.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::volume::State;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, PoolView, QuotaView, StartTried, Volume, VolumeStatus, VolumeView,
+    BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
 };
-use crate::gluster::names::{
-    ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OWNER_OPTION, OptionKey, OptionValue,
-    VolumeName,
-};
+use crate::gluster::names::{ALLOW_OPTION, Brick, Bytes, HostName};
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
 use super::place;
 use super::step::{BrickPlace, Step};
 use super::validate::{Access, ValidCluster, ValidVolume};
-use super::{Plan, cluster, layout};
-
-/// Makes clients come from privileged ports. It is set before the first start only: toggled on a running volume it breaks
-/// mounts and quotad (measured).
-const PRIVILEGED: (&str, &str) = ("client.bind-insecure", "off");
-/// Makes bricks refuse all others: without it any unprivileged process reads every file past `auth.allow`. Clients that are
-/// [`PRIVILEGED`] do not notice when it changes (measured).
-const CLOSED: &str = "server.allow-insecure";
-
-/// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
-const CRAWL: Duration = Duration::from_secs(1);
-
-/// How long bricks that do not run are left alone after they were started: at first so long, twice as long each time, and
-/// at last for [`START_AGAIN_MAX`]. A disk that is dead, or a process that somebody kills, is not mended by it, and each try
-/// restarts daemons.
-const START_AGAIN: Duration = Duration::from_secs(30);
-const START_AGAIN_MAX: Duration = Duration::from_secs(300);
-
-fn start_again(tried: StartTried) -> Duration {
-    let doubled = START_AGAIN * (1 << tried.times.saturating_sub(1).min(8));
-    doubled.min(START_AGAIN_MAX)
-}
-
-/// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
-pub fn is_open(volume: &Volume) -> bool {
-    let is_off = |key: &str| volume.options.get(key).map(String::as_str) == Some("off");
-    is_off(PRIVILEGED.0) && !is_off(CLOSED)
-}
+use super::{Plan, cluster, health, layout, options, quota};
 
 /// All that a plan for a volume is made from.
 #[derive(Debug, Clone, Copy)]
@@ -100,30 +69,13 @@ pub fn picture(
         pool: cluster::plan(cluster, pool).findings,
         quota: match quota {
             QuotaView::Limit(limit) => {
-                let used = coarse_use(limit.hard_limit, limit.used);
+                let used = quota::coarse_use(limit.hard_limit, limit.used);
                 Some(Some((limit.hard_limit, used)))
             }
             QuotaView::Off | QuotaView::NoLimit => Some(None),
             QuotaView::Unknown => None,
         },
     }
-}
-
-/// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster.
-pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<VolumeName> {
-    let Some(facts) = cluster::coordinator(cluster, pool).and_then(|host| pool.facts(host)) else {
-        return Vec::new();
-    };
-    let ours = format!("v1:{}:", cluster.owner);
-    let is_ours = |volume: &&Volume| {
-        let mark = volume.options.get(OWNER_OPTION);
-        mark.is_some_and(|mark| mark.starts_with(&ours))
-    };
-    let volumes = facts.state.volumes.iter().filter(is_ours);
-    volumes
-        .filter(|volume| volume.status == VolumeStatus::Started && volume.quota_enabled())
-        .filter_map(|volume| volume.name.parse().ok())
-        .collect()
 }
 
 /// The volume as the coordinator sees it.
@@ -262,7 +214,7 @@ fn ghost(want: &ValidVolume, pool: &PoolView, with: &[&HostName], without: &[&Ho
     )
 }
 
-fn join(hosts: &[&HostName]) -> String {
+pub(super) fn join(hosts: &[&HostName]) -> String {
     hosts
         .iter()
         .map(|host| host.as_str())
@@ -294,7 +246,7 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
     let waiting = |reason, message: String| {
         let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
         match seen(want, cluster, pool) {
-            Some(volume) => findings.extend(health_of(want, volume, situation)),
+            Some(volume) => findings.extend(health::of(want, volume, situation)),
             None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
         }
         Some(Plan {
@@ -421,7 +373,7 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>, near: &PoolView) -> Pl
         shape: want.shape,
         bricks: places.iter().map(BrickPlace::brick).collect(),
     });
-    steps.extend(first_options(want));
+    steps.extend(options::first(want));
     if want.state == State::Started {
         steps.push(Step::StartVolume(want.volume.clone()));
     }
@@ -469,53 +421,6 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
     ))
 }
 
-pub(super) fn pairs(list: &[(&str, &str)]) -> BTreeMap<OptionKey, OptionValue> {
-    list.iter()
-        .filter_map(|(key, value)| Some((key.parse().ok()?, value.parse().ok()?)))
-        .collect()
-}
-
-/// What has to be set besides the user's own options, in one command.
-fn base_options(want: &ValidVolume) -> BTreeMap<OptionKey, OptionValue> {
-    let mut options = want.profile.clone();
-    options.retain(|key, _| !want.options.contains_key(key));
-    options.extend(want.quota_timeouts.clone());
-    if let Ok(key) = OWNER_OPTION.parse() {
-        options.insert(key, want.mark_option.clone());
-    }
-    if let (Some(key), Access::Clients(list)) = (attach::key(), &want.access) {
-        options.insert(key, list.clone());
-    }
-    options
-}
-
-/// The options of a volume that has never been started: mark, access and profile at once, then what the user asked for.
-fn first_options(want: &ValidVolume) -> Vec<Step> {
-    let mut base = base_options(want);
-    base.extend(pairs(&[PRIVILEGED]));
-    base.extend(layout::shard_options(want));
-    // quota's crawl is a client that is not privileged: where it comes later, this does too
-    if want.capacity.is_none() {
-        base.extend(pairs(&[(CLOSED, "off")]));
-    }
-    if want.access == Access::OneWriter {
-        base.extend(pairs(&[(ALLOW_OPTION, ALLOW_NOBODY)]));
-    }
-    let mut steps = vec![Step::SetOptions {
-        volume: want.volume.clone(),
-        options: base,
-        each: false,
-    }];
-    if !want.options.is_empty() {
-        steps.push(Step::SetOptions {
-            volume: want.volume.clone(),
-            options: want.options.clone(),
-            each: true,
-        });
-    }
-    steps
-}
-
 fn foreign(want: &ValidVolume, why: &str) -> Plan {
     let message = format!(
         "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
@@ -535,7 +440,7 @@ fn plan_existing(
     pool: &PoolView,
 ) -> Plan {
     let Situation { cluster, view, .. } = situation;
-    let health = || health_of(want, volume, situation);
+    let health = || health::of(want, volume, situation);
     let situation = Situation { pool, ..situation };
     let differs = pool
         .answered()
@@ -607,11 +512,11 @@ fn plan_existing(
             mark: want.mark.clone(),
         });
     }
-    steps.extend(options_steps(want, volume));
-    let down = offline(want, pool);
+    steps.extend(options::steps(want, volume));
+    let down = health::offline(want, pool);
     let waits = view
         .start_tried
-        .and_then(|tried| start_again(tried).checked_sub(tried.ago))
+        .and_then(|tried| health::start_again(tried).checked_sub(tried.ago))
         .filter(|_| !down.is_empty() && volume.status == VolumeStatus::Started);
     match volume.status {
         VolumeStatus::Created | VolumeStatus::Stopped => {
@@ -627,11 +532,11 @@ fn plan_existing(
     }
     let mut findings = vec![owned];
     // quota is a matter of a volume that runs
-    let quota = match quota_differs(want, pool) {
+    let quota = match quota::differs(want, pool) {
         // a further switch would meet some hosts that have made it already
         Some(problem) => Plan::wait(problem, cluster::RETRY),
         None if want.state == State::Started || volume.status == VolumeStatus::Started => {
-            quota_steps(want, volume, view)
+            quota::plan(want, volume, view)
         }
         None => Plan::default(),
     };
@@ -662,7 +567,7 @@ fn plan_existing(
     findings.extend(attach.findings);
     findings.extend(health());
     if let Some(left) = waits {
-        let why = not_starting(want, &down, view.start_tried);
+        let why = health::not_starting(want, &down, view.start_tried);
         findings.push(Finding::no(
             ConditionType::Healthy,
             Reason::BrickDown,
@@ -679,7 +584,7 @@ fn plan_existing(
     findings.push(in_sync(
         &steps,
         problem,
-        &foreign_options(want, volume, pool),
+        &options::foreign(want, volume, pool),
     ));
     Plan {
         steps,
@@ -703,7 +608,7 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
                     .iter()
                     .any(|one| one.host == brick.host.as_str() && one.path == brick.path.as_str())
         };
-        let bricks = online(want, pool);
+        let bricks = health::online(want, pool);
         let size = want.set_size() as usize;
         // where somebody took the quorum away by hand one brick that is not heard of is enough to write
         let weakened = ["cluster.quorum-type", "cluster.quorum-count"]
@@ -764,388 +669,4 @@ fn in_sync(steps: &[Step], problem: Option<Finding>, foreign: &[String]) -> Find
             Finding::no(ConditionType::InSync, Reason::Working, list)
         }
     }
-}
-
-fn options_steps(want: &ValidVolume, volume: &Volume) -> Vec<Step> {
-    let never_started = volume.status == VolumeStatus::Created;
-    if never_started && !volume.options.contains_key(OWNER_OPTION) {
-        return first_options(want);
-    }
-    let missing = |options: &BTreeMap<OptionKey, OptionValue>| -> BTreeMap<OptionKey, OptionValue> {
-        let differs = |key: &OptionKey, value: &OptionValue| {
-            volume.options.get(key.as_str()).map(String::as_str) != Some(value.as_str())
-        };
-        options
-            .iter()
-            .filter(|(key, value)| differs(key, value))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    let mut steps = Vec::new();
-    let mut base = base_options(want);
-    if never_started {
-        base.extend(layout::shard_options(want));
-    }
-    for (options, each) in [(missing(&base), false), (missing(&want.options), true)] {
-        if !options.is_empty() {
-            steps.push(Step::SetOptions {
-                volume: want.volume.clone(),
-                options,
-                each,
-            });
-        }
-    }
-    for key in want
-        .dropped
-        .iter()
-        .filter(|key| volume.options.contains_key(key.as_str()))
-    {
-        steps.push(Step::ResetOption {
-            volume: want.volume.clone(),
-            key: key.clone(),
-        });
-    }
-    steps
-}
-
-/// Options that GlusterFS sets itself when it creates a volume or switches quota on.
-const GLUSTERS_OWN: [(&str, &str); 6] = [
-    ("transport.address-family", "inet"),
-    ("storage.fips-mode-rchecksum", "on"),
-    ("nfs.disable", "on"),
-    ("performance.client-io-threads", "off"),
-    ("cluster.granular-entry-heal", "on"),
-    ("features.quota-deem-statfs", "on"),
-];
-
-/// Options of the volume that neither its spec nor we nor GlusterFS itself have set: they are told, and never touched.
-fn foreign_options(want: &ValidVolume, volume: &Volume, pool: &PoolView) -> Vec<String> {
-    let ours = |key: &str| {
-        let base = [OWNER_OPTION, ALLOW_OPTION, PRIVILEGED.0, CLOSED];
-        let quota = [
-            "features.quota",
-            "features.inode-quota",
-            "features.soft-timeout",
-            "features.hard-timeout",
-        ];
-        let shard = [layout::SHARD, layout::SHARD_SIZE];
-        base.contains(&key)
-            || quota.contains(&key)
-            || (want.shard.is_some() && shard.contains(&key))
-    };
-    // options of the whole pool show up among those of each volume
-    let of_the_pool = |key: &String| {
-        let mut hosts = pool.answered();
-        hosts.any(|(_, facts)| facts.state.global_options.contains_key(key))
-    };
-    let declared = |key: &String| {
-        let mut keys = want.options.keys().chain(want.profile.keys());
-        keys.any(|other| other.as_str() == key)
-            || want.dropped.iter().any(|one| one.as_str() == key)
-    };
-    volume
-        .options
-        .iter()
-        .filter(|(key, value)| {
-            !ours(key)
-                && !declared(key)
-                && !of_the_pool(key)
-                && !GLUSTERS_OWN.contains(&(key.as_str(), value.as_str()))
-        })
-        .map(|(key, _)| key.clone())
-        .collect()
-}
-
-/// Hosts that do not agree on whether quota is on: a switch that did not reach all of them. Each enforces what it knows.
-fn quota_differs(want: &ValidVolume, pool: &PoolView) -> Option<Finding> {
-    let mut on = Vec::new();
-    let mut off = Vec::new();
-    for (name, facts) in pool.answered() {
-        match facts.state.volume(&want.volume).map(Volume::quota_enabled) {
-            Some(true) => on.push(name),
-            Some(false) => off.push(name),
-            None => {}
-        }
-    }
-    let (Some(_), Some(_)) = (on.first(), off.first()) else {
-        return None;
-    };
-    Some(Finding::no(
-        ConditionType::InSync,
-        Reason::QuotaDiffers,
-        format!(
-            "quota of volume {} is on for {} and off for {}: restart glusterd on the hosts that are behind, so that they fetch what the others know",
-            want.volume,
-            join(&on),
-            join(&off)
-        ),
-    ))
-}
-
-fn quota_steps(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Plan {
-    let name = want.volume.clone();
-    let mut plan = Plan::default();
-    let enabled = volume.quota_enabled();
-    match (want.capacity, enabled, &view.quota) {
-        (Some(capacity), false, _) => {
-            // a crawl that bricks refuse hangs for ever, and its process keeps glusterd's port: glusterd can't be started
-            // again on that host. Bricks that were started closed refuse it even when opened, but so that it ends: what
-            // was there before is counted as soon as somebody looks it up (all measured)
-            if volume
-                .options
-                .get(CLOSED)
-                .is_some_and(|value| value == "off")
-            {
-                plan.steps.push(set_closed(want, "on"));
-            }
-            plan.steps.push(Step::EnableQuota(name.clone()));
-            plan.steps.push(Step::LimitUsage(name, capacity));
-        }
-        (Some(capacity), true, QuotaView::NoLimit | QuotaView::Off) => {
-            plan.steps = vec![Step::LimitUsage(name, capacity)];
-        }
-        (Some(capacity), true, QuotaView::Limit(limit)) if limit.hard_limit != capacity => {
-            if capacity < limit.hard_limit && capacity < limit.used {
-                plan.findings.push(Finding::no(
-                    ConditionType::InSync,
-                    Reason::CapacityBelowUsage,
-                    format!("spec.capacity {capacity} is less than the {} bytes that are used; the limit stays at {}", limit.used.0, limit.hard_limit),
-                ));
-            } else {
-                plan.steps = vec![Step::LimitUsage(name, capacity)];
-            }
-        }
-        (None, true, QuotaView::Limit(_)) => plan.steps = vec![Step::RemoveLimit(name)],
-        // its client waits for bricks of a silent host, longer than anybody waits for it (measured); the limit stands meanwhile
-        (Some(capacity), true, QuotaView::Unknown) if view.limit_before == Some(capacity) => {
-            plan.recheck = Some(cluster::RETRY);
-        }
-        (Some(_), true, QuotaView::Unknown) if volume.status == VolumeStatus::Started => {
-            // right after a limit was set its daemon may not answer yet, and any other transaction is in the way
-            plan.recheck = Some(Duration::from_secs(3));
-            plan.findings.push(Finding::unknown(
-                ConditionType::InSync,
-                Reason::Unknown,
-                format!("`gluster volume quota {name} list /` gave no answer that can be trusted"),
-            ));
-        }
-        (Some(_), true, _) | (None, ..) => {}
-    }
-    // a crawl over much data takes hours: the limit does not wait for it
-    if is_open(volume)
-        && !plan
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::EnableQuota(_)))
-    {
-        if !enabled || view.crawling == Some(false) {
-            plan.steps.push(set_closed(want, "off"));
-        } else if volume.status == VolumeStatus::Started {
-            plan.recheck = Some(CRAWL);
-            plan.findings.push(Finding::no(
-                ConditionType::InSync,
-                Reason::QuotaCrawl,
-                format!("quota still counts what is there; until it has, bricks let in clients of unprivileged ports ({CLOSED})"),
-            ));
-        }
-    }
-    plan
-}
-
-fn set_closed(want: &ValidVolume, value: &'static str) -> Step {
-    Step::SetOptions {
-        volume: want.volume.clone(),
-        options: pairs(&[(CLOSED, value)]),
-        each: false,
-    }
-}
-
-/// Whether each brick's process runs, asked of the host that it lives on; `None` where that host does not answer.
-pub fn online(want: &ValidVolume, pool: &PoolView) -> Vec<(Brick, Option<bool>)> {
-    let mut result: Vec<(Brick, Option<bool>)> = Vec::new();
-    for (_, facts) in pool.answered() {
-        let Some(volume) = facts.state.volume(&want.volume) else {
-            continue;
-        };
-        for (at, (brick, own)) in bricks_of(volume)
-            .into_iter()
-            .zip(&volume.bricks)
-            .enumerate()
-        {
-            match result.get_mut(at) {
-                Some((_, known)) => *known = known.or(own.online),
-                None => result.push((brick, own.online)),
-            }
-        }
-    }
-    result
-}
-
-/// What to say of bricks that do not run though they were started.
-fn not_starting(want: &ValidVolume, down: &[Brick], tried: Option<StartTried>) -> String {
-    let logs: Vec<String> = down
-        .iter()
-        .map(|brick| {
-            let log = brick.path.as_str().trim_matches('/').replace('/', "-");
-            format!("{brick} (see /var/log/glusterfs/bricks/{log}.log there)")
-        })
-        .collect();
-    format!(
-        "not running though `gluster volume start {} force` was done: {}; it is tried again {} s after the last time, and then less often",
-        want.volume,
-        logs.join(", "),
-        tried.map_or(START_AGAIN, start_again).as_secs()
-    )
-}
-
-fn offline(want: &ValidVolume, pool: &PoolView) -> Vec<Brick> {
-    online(want, pool)
-        .into_iter()
-        .filter(|(_, state)| *state == Some(false))
-        .map(|(brick, _)| brick)
-        .collect()
-}
-
-/// Ready and Healthy of a volume that exists. Ready: started, and every set has the bricks that writing needs; bricks of
-/// a silent host do not count as running.
-pub fn health(
-    want: &ValidVolume,
-    volume: &Volume,
-    pool: &PoolView,
-    quota: &QuotaView,
-) -> Vec<Finding> {
-    let bricks = online(want, pool);
-    let down: Vec<String> = bricks
-        .iter()
-        .filter(|(_, state)| *state != Some(true))
-        .map(|(brick, state)| {
-            if state.is_none() {
-                format!("{brick} (its host does not answer, or it is just starting)")
-            } else {
-                brick.to_string()
-            }
-        })
-        .collect();
-    let size = want.set_size() as usize;
-    let needed = want.shape.quorum() as usize;
-    let writable = !bricks.is_empty()
-        && bricks
-            .chunks(size)
-            .all(|set| set.iter().filter(|(_, state)| *state == Some(true)).count() >= needed);
-    let stopped = want.state == State::Stopped && volume.status != VolumeStatus::Started;
-    let healthy = if stopped {
-        Finding::no(
-            ConditionType::Healthy,
-            Reason::Stopped,
-            "no brick runs, since spec.state is Stopped",
-        )
-    } else if down.is_empty() {
-        Finding::yes(
-            ConditionType::Healthy,
-            format!("all {} bricks run", bricks.len()),
-        )
-    } else {
-        Finding::no(
-            ConditionType::Healthy,
-            Reason::BrickDown,
-            format!("not running: {}", down.join(", ")),
-        )
-    };
-    // an answer that is not known takes nothing back
-    let unlimited = matches!(quota, QuotaView::Off | QuotaView::NoLimit);
-    let limited = want.capacity.is_none() || (volume.quota_enabled() && !unlimited);
-    let ready = match volume.status {
-        VolumeStatus::Created | VolumeStatus::Stopped if stopped => Finding::no(
-            ConditionType::Ready,
-            Reason::Stopped,
-            "the volume is stopped, since spec.state is Stopped",
-        ),
-        VolumeStatus::Created | VolumeStatus::Stopped => Finding::no(
-            ConditionType::Ready,
-            Reason::Working,
-            "the volume is not started",
-        ),
-        VolumeStatus::Started if !writable => Finding::no(
-            ConditionType::Ready,
-            Reason::BrickDown,
-            format!("too few bricks run for writing: {}", down.join(", ")),
-        ),
-        VolumeStatus::Started if !limited => Finding::no(
-            ConditionType::Ready,
-            Reason::Working,
-            "its quota is not in force yet",
-        ),
-        VolumeStatus::Started => Finding::yes(
-            ConditionType::Ready,
-            format!("volume {} can be mounted and written", want.volume),
-        ),
-    };
-    vec![ready, healthy]
-}
-
-/// [`health`], and what is wrong with hosts and devices of bricks that run.
-fn health_of(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Vec<Finding> {
-    let Situation {
-        cluster,
-        pool,
-        view,
-        ..
-    } = situation;
-    let mut findings = health(want, volume, pool, &view.quota);
-    if volume.status != VolumeStatus::Started
-        || findings
-            .iter()
-            .any(|finding| finding.kind == ConditionType::Healthy && finding.holds != Some(true))
-    {
-        return findings;
-    }
-    let bricks = bricks_of(volume);
-    let near = cluster::within_reach(cluster, pool);
-    let cut_off: Vec<&str> = near
-        .iter()
-        .flat_map(PoolView::silent)
-        .filter(|(host, ..)| bricks.iter().any(|brick| brick.host == **host))
-        .map(|(_, why, _)| why)
-        .collect();
-    let full: Vec<String> = bricks
-        .iter()
-        .filter(|brick| {
-            let facts = pool.facts(&brick.host);
-            let device = cluster.device_of(brick);
-            device
-                .and_then(|device| facts?.devices.get(device))
-                .is_some_and(place::device_full)
-        })
-        .map(ToString::to_string)
-        .collect();
-    let problem = if !cut_off.is_empty() {
-        Finding::no(
-            ConditionType::Healthy,
-            Reason::PeersDisconnected,
-            format!(
-                "its bricks run, but {}; what is written meanwhile is healed when it has",
-                cut_off.join(", ")
-            ),
-        )
-    } else if !full.is_empty() {
-        Finding::no(
-            ConditionType::Healthy,
-            Reason::DeviceFull,
-            format!(
-                "its bricks run, but on a full file system, where GlusterFS answers writes with ENOSPC: {}; remove files of the volume by a mount, or make room on the device",
-                full.join(", ")
-            ),
-        )
-    } else {
-        return findings;
-    };
-    findings.retain(|finding| finding.kind != ConditionType::Healthy);
-    findings.push(problem);
-    findings
-}
-
-/// Use in steps of 5 % of the limit, rounded down: status must not change with every byte.
-pub fn coarse_use(limit: Bytes, used: Bytes) -> Bytes {
-    let step = (limit.0 / 20).max(1);
-    Bytes(used.0 / step * step)
 }

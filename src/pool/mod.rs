@@ -4,6 +4,7 @@
 //! share one look. It never decides what to do; that is [`crate::plan`].
 
 mod commands;
+mod count;
 mod execute;
 mod lane;
 mod observe;
@@ -67,6 +68,8 @@ struct Memory {
     quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,
     /// Limits as they were last seen, or set, and not touched since.
     limits: BTreeMap<VolumeName, Bytes>,
+    /// What bricks hold.
+    counts: BTreeMap<VolumeName, count::Counted>,
     /// When bricks of these volumes that did not run were last started, and how often; gone when all of them have run for
     /// [`QUIET`] since.
     brick_starts: BTreeMap<VolumeName, (Instant, u32)>,

@@ -194,6 +194,7 @@ impl Pool {
         let limit_before = self.memory().limits.get(volume).copied();
         VolumeView {
             bricks: bricks.into_iter().flatten().collect(),
+            held: BTreeMap::new(),
             search: Search::NotAsked,
             limit_before,
             quota,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::planned::{file_of, plan, steps};
 use crate::support::operator_lab::{
     CLUSTERS, DEVICE, VOLUMES, World, as_declared, condition, is_false, say, text, volume, world,
 };
@@ -124,7 +125,7 @@ fn blocked(world: &World) {
 
 fn pair(world: &World) {
     let mut spec = world.cluster_spec(&["node4", "node5"]);
-    spec["trash"] = json!({"retention": "2s"});
+    spec["trash"] = json!({"retention": "1h"});
     world.post(CLUSTERS, &json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "metadata": {"name": "pair"}, "spec": spec}));
     world.wait_cluster("pair", SOON, "is as declared", as_declared);
 }
@@ -219,7 +220,9 @@ fn leaving(world: &World) {
         &json!({"nodes": nodes(world, &["node4", "node5"])}),
     );
     world.wait_gone(&format!("{VOLUMES}/spread"), SOON);
-    // its bricks went to the trash, and are destroyed there after two seconds
+    // its bricks went to the trash, and are destroyed there when they are older than the spec says; that is told before
+    trash_is_told(world);
+    set(world, "pair", &json!({"trash": {"retention": "2s"}}));
     for host in ["node4", "node5"] {
         let begin = std::time::Instant::now();
         while !world.on_device(host, "shop_spread").is_empty() {
@@ -234,6 +237,26 @@ fn leaving(world: &World) {
     told(world, "pair", &["TrashPurged", "shop_spread-"]);
 
     // now nothing keeps it
+    let mut wanted = file_of(world, "pair");
+    wanted["spec"]["nodes"] = nodes(world, &["node4"]);
+    let output = plan(world, &[wanted]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told_steps = steps(&output);
+    let [(detach, by), (file, at)] = told_steps.as_slice() else {
+        panic!("{told_steps:#?}");
+    };
+    assert_eq!(
+        (text(&detach["step"]), by.as_slice()),
+        ("detaching peer node5", &["node4".to_owned()][..])
+    );
+    assert_eq!(
+        (text(&file["step"]), at.as_slice()),
+        (
+            "removing the owner file of node5",
+            &["node5".to_owned()][..]
+        )
+    );
+    assert!(world.path("node5", OWNER_FILE).exists(), "only told");
     set(world, "pair", &json!({"nodes": nodes(world, &["node4"])}));
     world.wait_cluster("pair", SOON, "has let node5 go", |object| {
         as_declared(object)
@@ -245,6 +268,45 @@ fn leaving(world: &World) {
     assert!(!world.path("node5", OWNER_FILE).exists(), "it is nobody's");
     assert!(world.path("node4", OWNER_FILE).exists());
     told(world, "pair", &["NodeDetached", "node5"]);
+}
+
+/// What a shorter retention destroys at once is told, and not done by that.
+fn trash_is_told(world: &World) {
+    let lies = |host: &str| world.on_device(host, "shop_spread");
+    let before = ["node4", "node5"].map(lies);
+    assert!(before.iter().all(|names| names.len() == 2), "{before:?}");
+    let same = plan(world, &[file_of(world, "pair")]);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+    let mut wanted = file_of(world, "pair");
+    wanted["spec"]["trash"] = json!({"retention": "1s"});
+    let begin = std::time::Instant::now();
+    let told = loop {
+        let output = plan(world, std::slice::from_ref(&wanted));
+        let told = steps(&output);
+        if told.len() == 2 {
+            assert_eq!(output.status.code(), Some(3), "{output:?}");
+            break told;
+        }
+        assert!(begin.elapsed() < SOON, "{output:?}");
+    };
+    for ((step, hosts), (host, names)) in told.iter().zip(["node4", "node5"].iter().zip(&before)) {
+        assert_eq!(hosts.as_slice(), [(*host).to_owned()], "{step}");
+        let entry = format!("{DEVICE}/{}", names[0]);
+        assert_eq!(step["step"], format!("destroying {host}:{entry}"));
+        assert!(text(&step["risk"]).starts_with("destroys"), "{step}");
+        let commands = step["commands"].as_array().unwrap();
+        let removes = |command: &Value| {
+            let line = text(&command["command"]);
+            line.contains(" rm -rf ") && line.ends_with(&entry)
+        };
+        assert!(commands.iter().any(removes), "{commands:#?}");
+    }
+    say(&format!(
+        "       {}: {}",
+        text(&told[0].0["step"]),
+        text(&told[0].0["risk"])
+    ));
+    assert_eq!(["node4", "node5"].map(lies), before, "only told");
 }
 
 fn let_go(world: &World) {

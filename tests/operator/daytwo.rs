@@ -183,12 +183,27 @@ fn late_limit(world: &World) {
     let mount = Mount::of(world, "shop_late-limit");
     let sum = mount
         .sh("dd if=/dev/urandom of=old bs=1M count=30 conv=fsync 2>/dev/null && sha256sum old");
+    // less than what is there is not sent, and quota is not even switched on
+    edit(world, "late-limit", &json!({"capacity": "20Mi"}));
+    let below = |words: &[&str]| {
+        let object = world.wait_volume("late-limit", SOON, "says what its bricks hold", |object| {
+            is_false(object, "InSync", "CapacityBelowUsage", words)
+        });
+        say(&format!("       {}", condition(&object, "InSync").2));
+    };
+    below(&["spec.capacity 20Mi", "32505856 bytes", "no limit is set"]);
+    assert!(
+        !world
+            .gluster("node1", &["volume", "info", "shop_late-limit"])
+            .contains("features.quota: on")
+    );
+    mount.sh("echo more > still-writable && sync && rm still-writable");
     edit(world, "late-limit", &json!({"capacity": "34Mi"}));
     wait_for_limit(world);
     // bricks that were started closed refuse the crawl: who looks a file up makes it count
     mount.sh("ls -lR . && stat old");
     ready(world, "late-limit");
-    assert_eq!(limit(world, "shop_late-limit"), "34.0MB");
+    shows_limit(world, "shop_late-limit", "34.0MB");
     let info = world.gluster("node1", &["volume", "info", "shop_late-limit"]);
     assert!(
         info.contains("server.allow-insecure: off") && info.contains("client.bind-insecure: off"),
@@ -206,8 +221,40 @@ fn late_limit(world: &World) {
         "the mount of before goes on"
     );
     no_crawl_is_left(world);
+    // switched off while nobody looked, and more is stored than fits by then
+    world.kill_controller();
+    world.gluster("node1", &["volume", "quota", "shop_late-limit", "disable"]);
+    mount.sh("dd if=/dev/urandom of=more bs=1M count=10 conv=fsync 2>/dev/null");
+    world.start_controller();
+    below(&["spec.capacity 34Mi", "no limit is set"]);
+    mount.sh("rm more && sync");
+    // what was typed has left a crawl that hangs
+    let command = "kill $(pgrep -f 'client_per_brick/shop_late-limit[.]client[.]')";
+    world.wait_volume("late-limit", SOON, "names the crawl", |object| {
+        is_false(object, "InSync", "QuotaCrawl", &[command])
+    });
+    for host in POOL {
+        world.hosts.shell(host, command);
+    }
+    ready(world, "late-limit");
+    // of a root that nobody has looked at since, the list reads N/A
+    mount.sh("ls -lR . && stat old");
+    shows_limit(world, "shop_late-limit", "34.0MB");
     drop(mount);
     world.delete(&format!("{VOLUMES}/late-limit"));
+}
+
+/// Waits until gluster's list has that limit: it reads N/A until bricks know what is used.
+fn shows_limit(world: &World, volume: &str, wanted: &str) {
+    let begin = std::time::Instant::now();
+    loop {
+        let shown = limit(world, volume);
+        if shown == wanted {
+            return;
+        }
+        assert!(begin.elapsed() < SOON, "{}", world.quota_list(volume));
+        std::thread::sleep(Duration::from_millis(300));
+    }
 }
 
 /// Waits until the limit was set, as the coordinator's log says it.

@@ -11,7 +11,7 @@ use crate::support::operator_lab::{CLUSTERS, POOL, VOLUMES, World, as_declared, 
 const SOON: Duration = Duration::from_secs(45);
 
 /// Runs the program on these objects; what it printed is on its standard output as JSON.
-fn plan(world: &World, objects: &[Value]) -> Output {
+pub(crate) fn plan(world: &World, objects: &[Value]) -> Output {
     let file = world.names.dir.join("planned.yaml");
     let documents: Vec<String> = objects.iter().map(ToString::to_string).collect();
     std::fs::write(&file, documents.join("\n---\n")).unwrap();
@@ -24,10 +24,35 @@ fn plan(world: &World, objects: &[Value]) -> Output {
         .unwrap()
 }
 
-fn previews(output: &Output) -> Value {
+pub(crate) fn previews(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {output:?}");
     })
+}
+
+/// A cluster as the API server has it, as somebody would keep it in a file.
+pub(crate) fn file_of(world: &World, cluster: &str) -> Value {
+    let mut object = world.get(&format!("{CLUSTERS}/{cluster}")).unwrap();
+    object["metadata"] = json!({"name": cluster});
+    object.as_object_mut().unwrap().remove("status");
+    object
+}
+
+/// Each step that it tells, with the hosts of its commands.
+pub(crate) fn steps(output: &Output) -> Vec<(Value, Vec<String>)> {
+    let previews = previews(output);
+    let steps = previews.as_array().into_iter().flatten();
+    let steps = steps.flat_map(|one| one["steps"].as_array().cloned().unwrap_or_default());
+    let hosts = |step: &Value| {
+        let commands = step["commands"].as_array().cloned().unwrap_or_default();
+        let mut hosts: Vec<String> = commands
+            .iter()
+            .filter_map(|command| Some(command["host"].as_str()?.to_owned()))
+            .collect();
+        hosts.dedup();
+        hosts
+    };
+    steps.map(|step| (step.clone(), hosts(&step))).collect()
 }
 
 /// What it says would be sent to glusterd, without the first word.
@@ -90,10 +115,7 @@ pub(crate) fn plan_is_what_is_done(world: &World) {
     say(&format!("       {} commands, as told before", told.len()));
 
     // nothing to do, for the volume and for its cluster as the API server has it
-    let mut cluster = world.get(&format!("{CLUSTERS}/prod")).unwrap();
-    let metadata = cluster["metadata"].as_object_mut().unwrap();
-    metadata.retain(|key, _| key == "name");
-    let both = [cluster, wanted.clone()];
+    let both = [file_of(world, "prod"), wanted.clone()];
     let output = plan(world, &both);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(commands(&output).is_empty());

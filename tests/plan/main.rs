@@ -7,6 +7,7 @@ mod attach;
 mod expect;
 mod place;
 mod pool;
+mod quota;
 mod state;
 mod trash;
 mod upkeep;

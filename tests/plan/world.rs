@@ -88,6 +88,8 @@ pub struct World {
     pub volume: Option<(Volume, BTreeSet<HostName>)>,
     pub limit: Option<u64>,
     pub used: u64,
+    /// What counting the files of bricks gives.
+    pub held: BTreeMap<Brick, Result<Bytes, String>>,
     /// What hosts say of quota's crawl.
     pub crawling: Option<bool>,
     pub options: BTreeMap<String, String>,
@@ -127,6 +129,7 @@ impl World {
             volume: None,
             limit: None,
             used: 0,
+            held: BTreeMap::new(),
             crawling: Some(false),
             options: BTreeMap::new(),
             main: 0,
@@ -240,6 +243,7 @@ impl World {
         }
         VolumeView {
             limit_before: None,
+            held: self.held.clone(),
             bricks: bricks.into_iter().map(look).collect(),
             search: self.search(cluster),
             quota,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gluster_operator::gluster::get_state;
 use gluster_operator::gluster::model::{BrickFacts, DeviceFacts, QuotaView};
+use gluster_operator::gluster::names::Bytes;
 use gluster_operator::gluster::operation::{Command, Operation};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output;
@@ -172,6 +173,14 @@ pub fn read(operation: &Operation, outputs: &Result<Vec<Output>, HostError>) -> 
         Operation::InspectBricks(paths) => {
             let facts = output::brick_facts(outputs, paths);
             Seen::Read(facts.iter().map(brick).collect::<Vec<_>>().join(", "))
+        }
+        Operation::CountBricks(paths) => {
+            let count = |one: &Result<Bytes, String>| match one {
+                Ok(bytes) => format!("{} MB", bytes.0 / 1_000_000),
+                Err(_) => "unknown".to_owned(),
+            };
+            let uses = output::brick_uses(outputs, paths);
+            Seen::Read(uses.iter().map(count).collect::<Vec<_>>().join(", "))
         }
         Operation::Crawl(_) => Seen::Read(format!("{:?}", output::crawling(outputs))),
         _ => Seen::Exits(outputs.iter().map(|output| output.exit).collect()),

@@ -114,6 +114,14 @@ pub fn inspect(host: &'static str, paths: &[&str]) -> Act {
     )
 }
 
+pub fn count(host: &'static str, paths: &[&str]) -> Act {
+    let path = |path: &&str| -> HostPath { format!("{DEVICE}/{path}").parse().unwrap() };
+    Act::Do(
+        host,
+        Operation::CountBricks(paths.iter().map(path).collect()),
+    )
+}
+
 const ONE: SetShape = SetShape::Distribute;
 const TWO: SetShape = SetShape::Replicate { copies: 2 };
 const THREE: SetShape = SetShape::Replicate { copies: 3 };
@@ -327,6 +335,30 @@ pub fn quota() -> Vec<Act> {
         plain("q"),
         list("node1", "q"),
         inspect("node2", &["q"]),
+        count("node1", &["q"]),
+        count("node4", &["q"]),
+        // a brick of an arbiter holds nothing, one of a dispersed set its part
+        create(
+            "node1",
+            "voices",
+            SetShape::Arbiter,
+            &["node1:voices", "node2:voices", "node3:voices"],
+        ),
+        create(
+            "node1",
+            "parts",
+            SetShape::Disperse {
+                data: 2,
+                redundancy: 1,
+            },
+            &["node1:parts", "node2:parts", "node3:parts"],
+        ),
+        start("node1", "voices"),
+        start("node1", "parts"),
+        Act::Client("voices", Client::Write(9_500_000)),
+        Act::Client("parts", Client::Write(9_500_000)),
+        count("node1", &["voices", "parts", "q"]),
+        count("node3", &["parts", "voices", "none"]),
         // the crawl that never ends
         create("node1", "closed", ONE, &["node2:closed"]),
         set(

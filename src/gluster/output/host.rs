@@ -4,7 +4,7 @@ use super::{Malformed, Survey};
 use crate::gluster::glusterd_vol::ping_timeout;
 use crate::gluster::model::{BrickFacts, DeviceFacts, Marks};
 use crate::gluster::names::{Bytes, HostPath, OWNER_XATTR, OwnerMark};
-use crate::gluster::operation::PROGRAMS;
+use crate::gluster::operation::{COUNT_TIME, PROGRAMS, SLICE_OVER_EXIT};
 use crate::gluster::outcome::Output;
 
 /// The end of a tool's complaint about a path that is not there.
@@ -150,6 +150,46 @@ fn brick(path: &HostPath, attributes: &Output, entries: &Output) -> BrickFacts {
         })
     };
     read().unwrap_or_else(BrickFacts::Unknown)
+}
+
+/// `Operation::CountBricks`: one entry for each path, at least as much as GlusterFS counts for its files. Where it is not known,
+/// why.
+pub fn brick_uses(outputs: &[Output], paths: &[HostPath]) -> Vec<Result<Bytes, String>> {
+    let [by_blocks, by_size] = outputs else {
+        return vec![Err("answers are missing".to_owned()); paths.len()];
+    };
+    paths
+        .iter()
+        .map(|path| Ok(counted(by_blocks, path)?.min(counted(by_size, path)?)))
+        .collect()
+}
+
+/// What `du` printed of a path. Files that go while it counts are no failure.
+fn counted(output: &Output, path: &HostPath) -> Result<Bytes, String> {
+    let complaints = output.stderr.trim();
+    let text = match output.exit {
+        Some(1) if complaints.lines().all(|line| line.ends_with(NO_ENTRY)) => &output.stdout,
+        Some(SLICE_OVER_EXIT) => {
+            return Err(format!(
+                "counting its files was given up after {} s",
+                COUNT_TIME.as_secs()
+            ));
+        }
+        _ => success(output)?,
+    };
+    let of_path = |line: &str| {
+        let (bytes, counted) = line.split_once('\t')?;
+        (counted == path.as_str()).then(|| bytes.parse().ok().map(Bytes))?
+    };
+    // each line has an end, so that a torn one is noticed
+    let mut found = text
+        .split_inclusive('\n')
+        .filter_map(|line| of_path(line.strip_suffix('\n')?));
+    match (found.next(), found.next()) {
+        (Some(bytes), None) => Ok(bytes),
+        _ if complaints.is_empty() => Err("du did not tell of it".to_owned()),
+        _ => Err(complaints.chars().take(200).collect()),
+    }
 }
 
 /// Whose a directory is, by what `getfattr` printed.

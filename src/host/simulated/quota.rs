@@ -7,7 +7,7 @@ use crate::gluster::outcome::Output;
 use super::Quirk;
 use super::answers::{ANY, Tail, done, operation, refused, text, usage, xml};
 use super::gluster::Phase;
-use super::world::{Volume, World};
+use super::world::{Brick, Machine, Volume, World};
 
 const HOW: &str = "volume quota <VOLNAME> {enable|disable|list [<path> ...]| list-objects [<path> ...] | remove <path>| remove-objects <path> | default-soft-limit <percent>}\nvolume quota <VOLNAME> {limit-usage <path> <size> [<percent>]}";
 /// What an unreadable list shows before its XML.
@@ -133,6 +133,48 @@ impl World {
         self.contents
             .get(&volume.id)
             .map_or(0, |content| content.used)
+    }
+
+    /// `du -s` of bricks. What clients wrote is spread evenly over the sets.
+    pub(super) fn count(&self, host: &str, words: &[&str]) -> Output {
+        let Some(machine) = self.machines.get(host) else {
+            return usage("no such host", "");
+        };
+        let (mut list, mut complaints) = (String::new(), String::new());
+        for path in words.iter().filter(|word| word.starts_with('/')) {
+            if machine.files.get(path).is_some() {
+                let bytes = self.held(machine, path);
+                let _ = writeln!(list, "{bytes}\t{path}");
+            } else {
+                let _ = writeln!(
+                    complaints,
+                    "du: cannot access '{path}': No such file or directory"
+                );
+            }
+        }
+        text(i32::from(!complaints.is_empty()), &list, &complaints)
+    }
+
+    fn held(&self, machine: &Machine, path: &str) -> u64 {
+        let own = |brick: &Brick| brick.uuid == machine.uuid && brick.path == path;
+        let Some(volume) = machine
+            .volumes
+            .values()
+            .find(|volume| volume.bricks.iter().any(own))
+        else {
+            return 0;
+        };
+        let shape = volume.shape;
+        let sets = (volume.bricks.len() / shape.set()).max(1) as u64;
+        let fragments = shape.disperse.saturating_sub(shape.redundancy).max(1) as u64;
+        if volume
+            .bricks
+            .iter()
+            .any(|brick| own(brick) && brick.arbiter)
+        {
+            return 0;
+        }
+        self.used(volume).div_ceil(sets).div_ceil(fragments)
     }
 
     fn limit(&mut self, host: &str, name: &str, volume: &Volume, path: &str, size: &str) -> Output {
