@@ -35,7 +35,7 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
    [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"
    exit $rc ;;
  =one) program=$3 only=(); [ -z "${4:-}" ] || only=(--exact "$4"); name=$program${4:+.${4//::/.}}; log=$LOGS/$name
-   threads=(--test-threads=6) # servers on this machine, and waiting for them; but labs, which take most of a small one: one at a time
+   threads=(--test-threads=4) # servers on this machine, and waiting for them; but labs, which take most of a small one: one at a time
    ! grep -rqE '(Kube|Gluster|Operator)Lab' $(sources "$program") || threads=(--test-threads="${LAB_THREADS:-1}")
    say "   $name: begins"; t=$(now); rc=0
    cargo test --quiet --locked --test "$program" -- "${threads[@]}" --nocapture "${only[@]}" >"$log" 2>&1 || rc=$?
