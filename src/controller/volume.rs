@@ -524,9 +524,9 @@ impl<'a> Work<'a> {
                 continue;
             }
             pass += 1;
-            let writer = pool_plan::writer(cluster, &view, &want.volume)
+            let coordinator = pool_plan::coordinator(cluster, &view)
                 .filter(|_| failed.is_none() && !plan.steps.is_empty() && pass <= PASSES);
-            let writer = writer.cloned();
+            let coordinator = coordinator.cloned();
             let converged = Converged {
                 plan,
                 view,
@@ -534,7 +534,7 @@ impl<'a> Work<'a> {
                 wish,
                 failed,
             };
-            let Some(writer) = writer else {
+            let Some(coordinator) = coordinator else {
                 return Ok(converged);
             };
             let starts = |step: &Step| matches!(step, Step::StartBricks(_));
@@ -549,7 +549,7 @@ impl<'a> Work<'a> {
                 self.write_status(converged.plan.findings.clone(), Some((target, &converged)))
                     .await?;
             }
-            failed = self.take(&converged.plan, target, &writer).await?;
+            failed = self.take(&converged.plan, target, &coordinator).await?;
         }
     }
 
@@ -578,7 +578,7 @@ impl<'a> Work<'a> {
         &self,
         plan: &Plan,
         target: &Target,
-        writer: &HostName,
+        coordinator: &HostName,
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
         let planned = Instant::now();
@@ -587,7 +587,7 @@ impl<'a> Work<'a> {
             let what = step.describe();
             let told = self.progress(&what);
             let leave: Leave<'_> = &|| Box::pin(self.may_take(target, step, planned));
-            let done = target.pool.execute_while(step, writer, leave);
+            let done = target.pool.execute_while(step, coordinator, leave);
             let (told, done) = if let Step::LimitUsage(..) = step {
                 // a look shows nothing of a limit, so the next one need not wait for it
                 let look = target.pool.observe(Instant::now());
@@ -813,7 +813,7 @@ impl<'a> Work<'a> {
             }
         };
         for _ in 0..PASSES {
-            let (deletion, writer) = self.plan_removal(&target).await?;
+            let (deletion, coordinator) = self.plan_removal(&target).await?;
             let plan = match deletion {
                 Deletion::Done => {
                     finalize::release(&self.objects, self.object).await?;
@@ -821,12 +821,12 @@ impl<'a> Work<'a> {
                 }
                 Deletion::Going(plan) => plan,
             };
-            let (false, Some(writer)) = (plan.steps.is_empty(), writer) else {
+            let (false, Some(coordinator)) = (plan.steps.is_empty(), coordinator) else {
                 let next = plan.recheck.unwrap_or(pool_plan::RETRY);
                 self.write_status(plan.findings, None).await?;
                 return Ok(Action::requeue(next));
             };
-            if let Some(failure) = self.take(&plan, &target, &writer).await? {
+            if let Some(failure) = self.take(&plan, &target, &coordinator).await? {
                 if failure.is_withdrawn() {
                     return Ok(Action::requeue(Duration::from_millis(500)));
                 }
@@ -866,8 +866,8 @@ impl<'a> Work<'a> {
             now: Self::now(),
         };
         let deletion = deletion::plan(want, situation, &users);
-        let writer = pool_plan::writer(cluster, &view, &want.volume).cloned();
-        Ok((deletion, writer))
+        let coordinator = pool_plan::coordinator(cluster, &view).cloned();
+        Ok((deletion, coordinator))
     }
 
     /// Whether the API server, too, has the object as we know it: a person who lets go of it at the last moment shall not come too

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{HostFacts, HostView, Peer, PoolView, SilentKind};
-use crate::gluster::names::{HostName, OwnerId, Uuid, VolumeName};
+use crate::gluster::names::{HostName, OwnerId, Uuid};
 
 use super::Plan;
 use super::place::{device_full, device_ready};
@@ -139,27 +139,6 @@ pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a Ho
     candidates
         .min_by_key(|(_, facts)| facts.state.uuid.as_ref())
         .map(|(name, _)| name)
-}
-
-/// The host on which writes on that volume run: another one for each volume while all of the pool are there and see each other, since
-/// the host that is asked is the one that does not wait for its turn with others (`pool::lane`). Otherwise the coordinator.
-pub fn writer<'a>(
-    want: &ValidCluster,
-    pool: &'a PoolView,
-    volume: &VolumeName,
-) -> Option<&'a HostName> {
-    let members = membership(want, pool).members;
-    let all_see_all = members.len() == pool.hosts.len()
-        && members.values().all(|facts| {
-            let peers = &facts.state.peers;
-            peers.len() + 1 == members.len() && peers.iter().all(|peer| peer.connected)
-        });
-    if !all_see_all {
-        return coordinator(want, pool);
-    }
-    let sum: usize = volume.as_str().bytes().map(usize::from).sum();
-    let at = sum.checked_rem(members.len())?;
-    members.into_keys().nth(at)
 }
 
 /// The picture without the members that answer us and that the coordinator has no connection to: a command does not reach them,

@@ -52,7 +52,7 @@ pub(in crate::controller) async fn foresee(
         if pass == 0 {
             foreseen.now = unmet(&plan.findings);
         }
-        let Some(writer) = pool_plan::writer(cluster, &view, &want.volume).cloned() else {
+        let Some(coordinator) = pool_plan::coordinator(cluster, &view).cloned() else {
             foreseen.end = unmet(&plan.findings);
             break;
         };
@@ -62,7 +62,7 @@ pub(in crate::controller) async fn foresee(
         }
         for step in plan.steps {
             expect::after(&step, &mut view, &mut inspected);
-            foreseen.push(step, &writer);
+            foreseen.push(step, &coordinator);
         }
     }
     Ok(foreseen)
