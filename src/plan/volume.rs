@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::volume::State;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
+    BrickFacts, HostFacts, PoolView, QuotaLimit, QuotaView, Volume, VolumeStatus, VolumeView,
 };
 use crate::gluster::names::{ALLOW_OPTION, Brick, Bytes, HostName};
 
@@ -41,8 +41,19 @@ pub struct Picture {
     volume: Vec<(HostName, Option<Volume>)>,
     /// What is said of the pool.
     pool: Vec<Finding>,
-    /// Whether there is a limit; it, and the use as far as status tells it. `None`: not known.
-    quota: Option<Option<(Bytes, Bytes)>>,
+    quota: Limited,
+}
+
+/// What a picture tells of a limit.
+#[derive(Debug, Clone, PartialEq)]
+enum Limited {
+    Unknown,
+    Not,
+    /// The use as far as status tells it.
+    To {
+        limit: Bytes,
+        used: Bytes,
+    },
 }
 
 impl Picture {
@@ -50,7 +61,7 @@ impl Picture {
     pub fn shows_the_same(&self, later: &Self) -> bool {
         self.volume == later.volume
             && self.pool == later.pool
-            && (later.quota.is_none() || self.quota == later.quota)
+            && (later.quota == Limited::Unknown || self.quota == later.quota)
     }
 }
 
@@ -68,12 +79,14 @@ pub fn picture(
         volume: pool.answered().map(of_host).collect(),
         pool: cluster::plan(cluster, pool).findings,
         quota: match quota {
-            QuotaView::Limit(limit) => {
-                let used = quota::coarse_use(limit.hard_limit, limit.used);
-                Some(Some((limit.hard_limit, used)))
-            }
-            QuotaView::Off | QuotaView::NoLimit => Some(None),
-            QuotaView::Unknown => None,
+            QuotaView::Limit(QuotaLimit {
+                hard_limit, used, ..
+            }) => Limited::To {
+                limit: *hard_limit,
+                used: quota::coarse_use(*hard_limit, *used),
+            },
+            QuotaView::Off | QuotaView::NoLimit => Limited::Not,
+            QuotaView::Unknown => Limited::Unknown,
         },
     }
 }
