@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::gluster_lab::GlusterLab;
 
+/// Bricks ask a quota daemon that is away for 60 s, and then go on.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What [`run`] is asked for on the command line.
 pub const ARGUMENT: &str = "--write-for-ever";
 
@@ -76,18 +79,31 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The longest write since the last time that this was asked, in seconds.
+    /// The longest write since the last time that this was asked, in seconds. A write that is under way now counts, too: it is
+    /// waited for, since a stall would else be missed.
     pub fn worst(&self) -> f64 {
+        let under_way = self.times().len();
+        let begin = Instant::now();
+        let times = loop {
+            let times = self.times();
+            if times.len() > under_way {
+                break times;
+            }
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "the neighbour wrote nothing for {PATIENCE:?} in {}",
+                self.gluster.dir().display()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let new = &times[self.seen.replace(times.len())..];
+        new.iter().copied().fold(0.0, f64::max)
+    }
+
+    fn times(&self) -> Vec<f64> {
         let text = std::fs::read_to_string(&self.log).expect("the log");
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let times: Vec<f64> = whole.lines().filter_map(|line| line.parse().ok()).collect();
-        let new = &times[self.seen.replace(times.len())..];
-        assert!(
-            !new.is_empty(),
-            "the neighbour wrote nothing in {}",
-            self.gluster.dir().display()
-        );
-        new.iter().copied().fold(0.0, f64::max)
+        whole.lines().filter_map(|line| line.parse().ok()).collect()
     }
 }
 
