@@ -1,9 +1,9 @@
-//! Steps that restart daemons wait here, so that they come bunched.
+//! Steps that restart daemons wait here: for new volumes that have not come as far, and for each other.
 //!
 //! `quota enable` ends and starts one daemon on every host, and a peer that does it answers nothing else for a second
 //! (measured on GlusterFS 10.3: its one thread sleeps): between two of them every other command of a burst waits, and most of
 //! a command's time would be such waits. So new volumes that are on their way are brought as far as they come before, and then the
-//! daemons are restarted for all of them.
+//! daemons are restarted for one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
