@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::gluster::model::HostFacts;
 use crate::gluster::names::HostName;
 use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
@@ -14,6 +15,7 @@ use crate::host::HostError;
 use crate::plan::step::Step;
 
 use super::commands::operations;
+use super::lane::ClosedBricks;
 use super::{LISTING_PATIENCE, Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
@@ -86,7 +88,11 @@ impl Pool {
         leave: Leave<'_>,
     ) -> Result<(), StepFailure> {
         let _on_its_way = self.ledger.lane.under(step);
-        let _turn = self.ledger.lane.enter(step).await;
+        let _turn = self
+            .ledger
+            .lane
+            .enter(step, || self.closed_bricks(step))
+            .await;
         // whoever is asked for leave to detach a peer looks at all volumes: none is made between that look and the command
         let _making = match step {
             Step::CreateVolume { .. } => Some(self.ledger.members.read().await),
@@ -172,6 +178,37 @@ impl Pool {
             *times = times.saturating_add(1);
         }
         result
+    }
+
+    /// Bricks of closed volumes, as they were last seen, and with the volume whose quota is switched on.
+    fn closed_bricks(&self, step: &Step) -> ClosedBricks {
+        let Some(latest) = self.seen().latest.clone() else {
+            return ClosedBricks::default();
+        };
+        let new = match step {
+            Step::EnableQuota(volume) => Some(volume.as_str()),
+            _ => None,
+        };
+        let of_host = |facts: &HostFacts| {
+            let volumes = &facts.state.volumes;
+            let closed = volumes.iter().filter(|volume| {
+                volume
+                    .options
+                    .get("client.bind-insecure")
+                    .map(String::as_str)
+                    == Some("off")
+            });
+            closed.fold(ClosedBricks::default(), |sum, volume| {
+                let bricks = volume.bricks.len();
+                let limited = volume.quota_enabled() || new == Some(volume.name.as_str());
+                ClosedBricks {
+                    all: sum.all + bricks,
+                    limited: sum.limited + if limited { bricks } else { 0 },
+                }
+            })
+        };
+        let hosts = latest.view.answered().map(|(_, facts)| of_host(facts));
+        hosts.max_by_key(|bricks| bricks.all).unwrap_or_default()
     }
 
     fn remember_write(&self, command: &Gluster) {
