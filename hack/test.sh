@@ -31,7 +31,7 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
    logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
    # labs wait for most of their time: three side by side keep two processors busy
    units >"$logs/units"; [ -s "$logs/units" ] || die "no unit of the lab tests was found"
-   rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-3}" -L 1 bash hack/test.sh "=one" || rc=1
+   rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-2}" -L 1 bash hack/test.sh "=one" || rc=1
    [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"
    exit $rc ;;
  =one) program=$3 only=(); [ -z "${4:-}" ] || only=(--exact "$4"); name=$program${4:+.${4//::/.}}; log=$LOGS/$name

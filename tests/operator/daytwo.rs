@@ -460,7 +460,7 @@ fn trash(world: &World) {
     let sum = mount.sh("mkdir -p a/b && dd if=/dev/urandom of=a/b/data bs=1M count=5 conv=fsync 2>/dev/null && sha256sum a/b/data");
     drop(mount);
     world.delete(&format!("{VOLUMES}/gone"));
-    world.wait_gone(&format!("{VOLUMES}/gone"), SOON);
+    world.wait_gone(&format!("{VOLUMES}/gone"), SOON * 3);
     assert!(
         !world
             .gluster("node1", &["volume", "list"])
