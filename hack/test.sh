@@ -29,7 +29,7 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
  =lab) tests=$(lab_tests | targets); [ -n "$tests" ] || { say "there are no lab tests"; exit 0; }
    cargo test --locked --no-run $tests
    logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
-   # labs wait for most of their time: three side by side keep two processors busy
+   # labs wait for most of their time: two side by side take little longer than one
    units >"$logs/units"; [ -s "$logs/units" ] || die "no unit of the lab tests was found"
    rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-2}" -L 1 bash hack/test.sh "=one" || rc=1
    [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"

@@ -273,15 +273,7 @@ impl Scene {
         let mut bricks = decide::bricks_to_inspect(want, &self.cluster, &view);
         let seen = decide::seen(want, &self.cluster, &view).is_some();
         let search = if going && !seen {
-            match pool.find_bricks(&want.volume).await {
-                Ok(found) => {
-                    bricks.extend(found);
-                    bricks.sort();
-                    bricks.dedup();
-                    Search::Complete
-                }
-                Err(why) => Search::Incomplete(why),
-            }
+            pool.search(&want.volume, &mut bricks).await
         } else {
             Search::NotAsked
         };

@@ -85,6 +85,24 @@ struct Target {
     status: GlusterVolumeStatus,
 }
 
+/// What a volume is planned from, now.
+fn situation<'a>(
+    target: &'a Target,
+    pool: &'a PoolView,
+    view: &'a VolumeView,
+    wish: &'a Wish,
+    unsettled: Option<&'a str>,
+) -> Situation<'a> {
+    Situation {
+        cluster: &target.cluster,
+        pool,
+        view,
+        wish,
+        unsettled,
+        now: u64::try_from(Timestamp::now().as_second()).unwrap_or_default(),
+    }
+}
+
 /// Where the taking of steps ended.
 struct Converged {
     plan: Plan,
@@ -426,15 +444,7 @@ impl<'a> Work<'a> {
             && decide::seen(want, cluster, view).is_none()
             && want.bricks.is_none();
         let search = match search {
-            true => match pool.find_bricks(&want.volume).await {
-                Ok(found) => {
-                    bricks.extend(found);
-                    bricks.sort();
-                    bricks.dedup();
-                    Search::Complete
-                }
-                Err(why) => Search::Incomplete(why),
-            },
+            true => pool.search(&want.volume, &mut bricks).await,
             // bricks that were named by hand lie where they were named
             false if want.bricks.is_some() => Search::Complete,
             false => Search::NotAsked,
@@ -480,10 +490,6 @@ impl<'a> Work<'a> {
         Ok(wish)
     }
 
-    fn now() -> u64 {
-        u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
-    }
-
     /// Looks, plans, takes the steps, and looks again, until nothing is left to do or something has to be waited for.
     async fn converge(&self, target: &Target) -> Result<Converged, Error> {
         let Target {
@@ -509,14 +515,7 @@ impl<'a> Work<'a> {
             let view = look.view;
             let inspected = self.inspect(target, &view, &wish, since).await;
             let unsettled = pool.unsettled(&want.volume);
-            let situation = Situation {
-                cluster,
-                pool: &view,
-                view: &inspected,
-                wish: &wish,
-                unsettled: unsettled.as_deref(),
-                now: Self::now(),
-            };
+            let situation = situation(target, &view, &inspected, &wish, unsettled.as_deref());
             let plan = decide::plan(want, situation);
             // the look may be newer than what was asked of quota, or the other way round
             if since < self.began && !plan.steps.is_empty() {
@@ -673,14 +672,7 @@ impl<'a> Work<'a> {
         let view = target.pool.observe(now).await.view;
         let inspected = self.inspect(target, &view, &wish, now).await;
         let unsettled = target.pool.unsettled(&target.want.volume);
-        let situation = Situation {
-            cluster: &target.cluster,
-            pool: &view,
-            view: &inspected,
-            wish: &wish,
-            unsettled: unsettled.as_deref(),
-            now: Self::now(),
-        };
+        let situation = situation(target, &view, &inspected, &wish, unsettled.as_deref());
         let plan = decide::plan(&target.want, situation);
         Ok(plan.steps.contains(step))
     }
@@ -857,14 +849,7 @@ impl<'a> Work<'a> {
         let view = pool.observe(now).await.view;
         let inspected = self.inspect(target, &view, &wish, now).await;
         let unsettled = pool.unsettled(&want.volume);
-        let situation = Situation {
-            cluster,
-            pool: &view,
-            view: &inspected,
-            wish: &wish,
-            unsettled: unsettled.as_deref(),
-            now: Self::now(),
-        };
+        let situation = situation(target, &view, &inspected, &wish, unsettled.as_deref());
         let deletion = deletion::plan(want, situation, &users);
         let coordinator = pool_plan::coordinator(cluster, &view).cloned();
         Ok((deletion, coordinator))

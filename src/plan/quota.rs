@@ -23,8 +23,16 @@ const CRAWL: Duration = Duration::from_secs(1);
 
 /// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
 pub fn is_open(volume: &Volume) -> bool {
-    let is_off = |key: &str| volume.options.get(key).map(String::as_str) == Some("off");
-    is_off(PRIVILEGED.0) && !is_off(CLOSED)
+    is_privileged(volume) && !has(volume, (CLOSED, "off"))
+}
+
+/// True for a volume whose clients take a port below 1024 for each connection to a brick.
+pub fn is_privileged(volume: &Volume) -> bool {
+    has(volume, PRIVILEGED)
+}
+
+fn has(volume: &Volume, (key, value): (&str, &str)) -> bool {
+    volume.options.get(key).map(String::as_str) == Some(value)
 }
 
 /// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster.
@@ -83,11 +91,7 @@ pub(super) fn plan(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Pl
                 // a crawl that bricks refuse hangs for ever, and its process keeps glusterd's port: glusterd can't be started
                 // again on that host. Bricks that were started closed refuse it even when opened, but so that it ends: what
                 // was there before is counted as soon as somebody looks it up (all measured)
-                if volume
-                    .options
-                    .get(CLOSED)
-                    .is_some_and(|value| value == "off")
-                {
+                if has(volume, (CLOSED, "off")) {
                     plan.steps.push(set_closed(want, "on"));
                 }
                 plan.steps.push(Step::EnableQuota(name.clone()));

@@ -9,7 +9,7 @@ use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
 use crate::gluster::operation::Operation;
 use crate::gluster::output;
 
-use super::Pool;
+use super::{Pool, by_host};
 
 /// A count stands for so many times the time that it took: disks of users are busy with it for a twentieth of the time at most.
 const REST: u32 = 20;
@@ -36,12 +36,7 @@ impl Pool {
             return counted.held.clone();
         }
         let began = Instant::now();
-        let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();
-        for brick in bricks {
-            let paths = by_host.entry(&brick.host).or_default();
-            paths.push(brick.path.clone());
-        }
-        let counts = by_host
+        let counts = by_host(bricks)
             .into_iter()
             .map(|(name, paths)| self.count_on(name, paths));
         let (asked, lists): (Vec<bool>, Vec<Vec<_>>) = join_all(counts).await.into_iter().unzip();

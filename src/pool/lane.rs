@@ -10,7 +10,7 @@
 //! volumes, twenty `quota enable` in 28 s left 930, the daemons found none any more, and writers of all volumes with a limit got ENOTCONN
 //! after 45 s. So no more daemons are restarted in a minute than ports suffice for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ pub(super) struct Lane {
     time_wait: Duration,
     on_their_way: Mutex<BTreeMap<VolumeName, OnItsWay>>,
     /// When daemons were restarted lately, and how many ports each left behind.
-    left: Mutex<VecDeque<(Instant, usize)>>,
+    left: Mutex<Vec<(Instant, usize)>>,
 }
 
 /// Counts a command of a volume that is on its way, until it is dropped.
@@ -81,8 +81,8 @@ impl Drop for Under<'_> {
     }
 }
 
-impl Lane {
-    pub(super) fn new() -> Self {
+impl Default for Lane {
+    fn default() -> Self {
         Self {
             permits: Semaphore::new(WIDTH),
             patience: PATIENCE,
@@ -92,7 +92,9 @@ impl Lane {
             left: Mutex::default(),
         }
     }
+}
 
+impl Lane {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<VolumeName, OnItsWay>> {
         self.on_their_way
             .lock()
@@ -166,7 +168,7 @@ impl Lane {
         if held > 0 && held.saturating_add(ports) > there {
             return false;
         }
-        left.push_back((Instant::now(), ports));
+        left.push((Instant::now(), ports));
         true
     }
 
@@ -205,7 +207,7 @@ mod tests {
         Lane {
             patience,
             stale,
-            ..Lane::new()
+            ..Lane::default()
         }
     }
 
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!((1..=20).find(waits), Some(15));
         let short = Lane {
             time_wait: MOMENT,
-            ..Lane::new()
+            ..Lane::default()
         };
         let many = || ClosedBricks {
             all: 300,

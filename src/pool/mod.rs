@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, RwLock};
 
 use crate::gluster::model::{PoolView, QuotaView};
-use crate::gluster::names::{Bytes, HostName, HostPath, VolumeName};
+use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
 use crate::host::Host;
 
 pub use commands::operations;
@@ -77,6 +77,7 @@ struct Memory {
 
 /// What is common to all [`Pool`]s of one GlusterCluster. An edit of its nodes makes a new pool, while reconciles that began before
 /// go on with the old one: neither may do what the other's writes forbid.
+#[derive(Default)]
 pub struct Ledger {
     lane: lane::Lane,
     /// Held for writing while quotas of all volumes are listed, which takes their locks: a write of ours on one of them would be
@@ -86,17 +87,6 @@ pub struct Ledger {
     /// lets a volume go along whose bricks all lie on that peer.
     members: RwLock<()>,
     memory: std::sync::Mutex<Memory>,
-}
-
-impl Default for Ledger {
-    fn default() -> Self {
-        Self {
-            lane: lane::Lane::new(),
-            listing: RwLock::default(),
-            members: RwLock::default(),
-            memory: std::sync::Mutex::default(),
-        }
-    }
 }
 
 /// The hosts of one GlusterCluster.
@@ -184,4 +174,14 @@ impl Pool {
             .or_else(|| memory.unsettled.get("pool"))?;
         Some(entry.what.clone())
     }
+}
+
+/// The paths on each host.
+fn by_host(bricks: &[Brick]) -> BTreeMap<&HostName, Vec<HostPath>> {
+    let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();
+    for brick in bricks {
+        let paths = by_host.entry(&brick.host).or_default();
+        paths.push(brick.path.clone());
+    }
+    by_host
 }

@@ -18,7 +18,7 @@ use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::output;
 use crate::host::{Host, HostError};
 
-use super::{LISTING_PATIENCE, Observation, Pool, QUIET};
+use super::{LISTING_PATIENCE, Observation, Pool, QUIET, by_host};
 
 /// How long a look waits for a host that gave no answer to the look before. One that is well answers in a fraction of it.
 const IMPATIENT: Duration = Duration::from_secs(3);
@@ -159,15 +159,8 @@ impl Pool {
                 None
             }
         };
-        let mut by_host: BTreeMap<&HostName, Vec<HostPath>> = BTreeMap::new();
-        for brick in bricks {
-            by_host
-                .entry(&brick.host)
-                .or_default()
-                .push(brick.path.clone());
-        }
         let bricks = join_all(
-            by_host
+            by_host(bricks)
                 .into_iter()
                 .map(|(name, paths)| self.inspect_bricks(name, paths)),
         );

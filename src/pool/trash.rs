@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use crate::gluster::model::{TrashEntry, TrashListing};
+use crate::gluster::model::{Search, TrashEntry, TrashListing};
 use crate::gluster::names::{Brick, HostName, HostPath, TrashName, VolumeName};
 use crate::gluster::operation::Operation;
 use crate::gluster::output;
@@ -10,11 +10,25 @@ use crate::gluster::output;
 use super::Pool;
 
 impl Pool {
+    /// Adds the bricks that may lie on a device for a volume of that name, whatever object their directories are named after. Those
+    /// that were there already stay once.
+    pub async fn search(&self, volume: &VolumeName, bricks: &mut Vec<Brick>) -> Search {
+        match self.find_bricks(volume).await {
+            Ok(found) => {
+                bricks.extend(found);
+                bricks.sort();
+                bricks.dedup();
+                Search::Complete
+            }
+            Err(why) => Search::Incomplete(why),
+        }
+    }
+
     /// Every brick that may lie on a device for a volume of that name, whatever object its directory is named after.
     ///
     /// # Errors
     /// A device could not be searched: host and reason.
-    pub async fn find_bricks(&self, volume: &VolumeName) -> Result<Vec<Brick>, String> {
+    async fn find_bricks(&self, volume: &VolumeName) -> Result<Vec<Brick>, String> {
         let pairs = self
             .devices
             .iter()

@@ -207,15 +207,7 @@ impl<'a> World<'a> {
         let mut bricks = volume::bricks_to_inspect(want, &self.cluster, &view);
         let search = if volume::seen(want, &self.cluster, &view).is_none() {
             // as in the product: a search that took too long is looked for again
-            match self.pool.find_bricks(&want.volume).await {
-                Ok(found) => {
-                    bricks.extend(found);
-                    bricks.sort();
-                    bricks.dedup();
-                    Search::Complete
-                }
-                Err(why) => Search::Incomplete(why),
-            }
+            self.pool.search(&want.volume, &mut bricks).await
         } else {
             Search::NotAsked
         };

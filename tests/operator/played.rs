@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
     CLUSTERS, DEVICE, History, POOL, VOLUMES, World, as_declared, condition, conditions, is_false,
-    say, text, volume, world,
+    say, text, until, volume, world,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -37,17 +37,6 @@ fn who_wants_to_break_it() {
     });
     say(&format!("       {:.0} s", begin.elapsed().as_secs_f64()));
     world.curtain();
-}
-
-fn until(deadline: Duration, what: &str, mut good: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !good() {
-        assert!(
-            begin.elapsed() < deadline,
-            "{what}: not within {deadline:?}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn cluster(name: &str, spec: &Value) -> Value {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, History, POOL, VOLUMES, World, as_declared, condition, is_false, say, volume,
-    world,
+    CLUSTERS, DEVICE, History, POOL, VOLUMES, World, as_declared, condition, is_false, say, until,
+    volume, world,
 };
 
 const SOON: Duration = Duration::from_secs(45);
@@ -40,17 +40,6 @@ fn the_truth_is_told_and_nothing_wrong_is_done() {
 
 fn writes(histories: &[History]) -> Vec<String> {
     histories.iter().flat_map(History::writes).collect()
-}
-
-fn until(deadline: Duration, what: &str, mut good: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !good() {
-        assert!(
-            begin.elapsed() < deadline,
-            "{what}: not within {deadline:?}"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 fn set(world: &World, name: &str, value: &str) {

@@ -70,6 +70,18 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Waits until something holds.
+pub fn until(deadline: Duration, what: &str, mut good: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !good() {
+        assert!(
+            begin.elapsed() < deadline,
+            "{what}: not within {deadline:?}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl World {
     fn up() -> Option<Self> {
         let begin = Instant::now();

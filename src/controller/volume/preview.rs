@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Error, Target, Work, decide};
+use super::{Error, Target, Work, decide, situation};
 use crate::api::GlusterVolume;
 use crate::api::condition::Finding;
 use crate::controller::context::Context;
@@ -10,7 +10,6 @@ use crate::controller::preview::Foreseen;
 use crate::gluster::model::PoolView;
 use crate::plan::cluster as pool_plan;
 use crate::plan::expect;
-use crate::plan::volume::Situation;
 
 /// More passes than a reconcile needs for any volume.
 const PASSES: usize = 10;
@@ -40,14 +39,7 @@ pub(in crate::controller) async fn foresee(
     let mut foreseen = Foreseen::default();
     let (mut view, mut inspected) = (seen, inspected);
     for pass in 0..PASSES {
-        let situation = Situation {
-            cluster,
-            pool: &view,
-            view: &inspected,
-            wish: &wish,
-            unsettled: None,
-            now: Work::now(),
-        };
+        let situation = situation(&target, &view, &inspected, &wish, None);
         let plan = decide::plan(want, situation);
         if pass == 0 {
             foreseen.now = unmet(&plan.findings);

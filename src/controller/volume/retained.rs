@@ -6,6 +6,7 @@ use super::{
     pool_plan, report,
 };
 use crate::gluster::model::BrickFacts;
+use crate::plan::step::BrickPlace;
 use crate::plan::{ownership, place};
 
 impl Work<'_> {
@@ -56,11 +57,10 @@ impl Work<'_> {
                 self.say(kind, reason, &note).await;
             }
             None if view.silent().next().is_none() && view.who_knows(volume).0.is_empty() => {
-                let mut bricks = pool.find_bricks(volume).await.unwrap_or_default();
                 let candidates = place::candidates(want, cluster);
-                bricks.extend(candidates.iter().map(crate::plan::step::BrickPlace::brick));
-                bricks.sort();
-                bricks.dedup();
+                let mut bricks: Vec<_> = candidates.iter().map(BrickPlace::brick).collect();
+                // what can't be searched is told of by nobody: the object goes all the same
+                let _ = pool.search(volume, &mut bricks).await;
                 let found = pool.inspect(volume, &bricks, None, None, false).await;
                 let left: Vec<String> = found
                     .bricks
