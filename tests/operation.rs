@@ -153,7 +153,7 @@ fn gluster_commands_word_for_word() {
         assert_eq!(gluster.typed(), format!("gluster {words}"));
         assert_eq!(gluster.is_read(), read, "{words}");
         let whole = if read {
-            format!("gluster --mode=script --xml --timeout=10 {words}")
+            format!("env PYTHON=true gluster --mode=script --xml --timeout=10 {words}")
         } else {
             let lock = match gluster {
                 Gluster::Probe(_)
@@ -163,7 +163,7 @@ fn gluster_commands_word_for_word() {
                 _ => "shop_data",
             };
             format!(
-                "flock -n -E 75 /run/gluster-operator/{lock}.lock gluster --mode=script --xml {words}"
+                "flock -n -E 75 /run/gluster-operator/{lock}.lock env PYTHON=true gluster --mode=script --xml {words}"
             )
         };
         let operation = Operation::Gluster(gluster);
@@ -209,7 +209,7 @@ fn host_commands_word_for_word() {
             Operation::State { slot: name("prod") },
             false,
             vec![
-                "gluster --mode=script --timeout=10 get-state odir /run/gluster-operator file state-prod".into(),
+                "env PYTHON=true gluster --mode=script --timeout=10 get-state odir /run/gluster-operator file state-prod".into(),
                 "cat /run/gluster-operator/state-prod".into(),
             ],
         ),

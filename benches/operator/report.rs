@@ -34,7 +34,7 @@ pub fn spread(values: &[f64]) -> (f64, f64) {
         })
 }
 
-/// Prints the rows, and puts them into `target/bench.json` in place of those of the same id.
+/// Prints the rows, and puts them into `target/bench.json` in place of those of the same id; each says when it was taken.
 pub fn report(rows: &[Row]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench.json");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
@@ -58,6 +58,7 @@ pub fn report(rows: &[Row]) {
             "id": row.id, "what": row.what, "ours": mine, "reference": theirs, "ratio": ratio, "unit": row.unit,
             "goal": row.goal, "met": met,
             "spread": {"ours": [low, high], "reference": [their_low, their_high]}, "runs": row.ours.len(),
+            "taken": k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }));
     }
     let text = serde_json::to_string_pretty(&list).expect("rows are JSON");

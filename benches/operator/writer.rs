@@ -24,10 +24,15 @@ pub fn run(directory: &str) {
         let started = Instant::now();
         let result = file.write_all(&[7; 4096]).and_then(|()| file.sync_all());
         let took = started.elapsed();
-        if let Err(error) = result {
-            eprintln!("write {at}: {error}");
-        }
-        if writeln!(out, "{:.4}", took.as_secs_f64()).is_err() {
+        // a write that fails at once is worse than any that is slow
+        let seconds = match result {
+            Ok(()) => took.as_secs_f64(),
+            Err(error) => {
+                eprintln!("write {at}: {error}");
+                f64::INFINITY
+            }
+        };
+        if writeln!(out, "{seconds:.4}").is_err() {
             return;
         }
         if at % 1000 == 999 {
@@ -79,7 +84,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The longest write since the last time that this was asked, in seconds. A write that is under way now counts, too: it is
+    /// The longest write since the last time that this was asked, in seconds; infinite where one failed. A write that is under way now counts, too: it is
     /// waited for, since a stall would else be missed.
     pub fn worst(&self) -> f64 {
         let under_way = self.times().len();

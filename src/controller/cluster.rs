@@ -80,6 +80,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         }
     };
     announce(object, context, &want).await?;
+    let uid = object.uid().unwrap_or_default();
     let mut plan = plan::Plan::default();
     let mut view = pool.observe(Instant::now()).await.view;
     let mut failed = None;
@@ -92,8 +93,15 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
             break;
         }
         for step in &plan.steps {
+            let tries = &context.tries;
+            let (uid, generation) = (&uid, object.metadata.generation);
+            if let Some(failure) = tries.too_early(uid, generation, step) {
+                failed = Some(failure);
+                break;
+            }
             let done = pool.execute(step, &coordinator).await;
             context.metrics.step(step, done.is_ok());
+            tries.note(uid, generation, step, done.as_ref().err());
             if let Err(failure) = done {
                 failed = Some(failure);
                 break;
@@ -118,13 +126,19 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         forgotten = tended.forgotten;
         soon = tended.soon;
     }
-    let misses = context.missed(&object.uid().unwrap_or_default(), failed.is_some());
     let mut next = plan.recheck.unwrap_or(RESYNC);
+    let mut every = next;
     if let Some(failure) = &failed {
         report::blame(&mut findings, failure);
-        next = backoff(misses);
+        // whatever fails, the pool is looked at all the same
+        if let Some(again) = context.tries.again(&uid) {
+            every = again.every;
+            next = next.min(again.left);
+        }
+    } else {
+        context.tries.forget(&uid);
     }
-    report::say_interval(&mut findings, next.as_secs());
+    report::say_interval(&mut findings, every.as_secs());
     context.metrics.pool(&want, &view);
     let seen = Seen {
         want: &want,
@@ -219,9 +233,9 @@ async fn settled(want: &ValidCluster, pool: &Pool) -> Arc<PoolView> {
     }
 }
 
-/// 10 s, doubled with each failure in a row, at most 5 min.
+/// 5 s, doubled with each failure in a row, at most 5 min.
 pub(super) fn backoff(misses: u32) -> Duration {
-    Duration::from_secs((10_u64 << misses.saturating_sub(1).min(5)).min(300))
+    Duration::from_secs((5_u64 << misses.saturating_sub(1).min(6)).min(300))
 }
 
 pub(super) type Usable = (Arc<ValidCluster>, Arc<Pool>);

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
-use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::events::{Recorder, Reporter};
@@ -13,9 +12,9 @@ use crate::api::GlusterCluster;
 use crate::gluster::names::VolumeName;
 
 use super::calm;
-use super::cluster::backoff;
 use super::metrics::Metrics;
 use super::registry::Registry;
+use super::tries::Tries;
 
 /// Shared by all reconciles of a process.
 pub(super) struct Context {
@@ -29,8 +28,10 @@ pub(super) struct Context {
     pub(super) clusters: OnceLock<Store<GlusterCluster>>,
     pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
-    /// How often each object failed in a row, by uid; for backoff, and for Ready, which flips at the second miss.
-    pub(super) misses: Mutex<HashMap<String, (u32, Instant)>>,
+    /// How often each object failed in a row, by uid; for Ready, which flips at the second miss.
+    pub(super) misses: Mutex<HashMap<String, u32>>,
+    /// Steps that failed, and when they are tried again.
+    pub(super) tries: Tries,
     /// Volumes about which nothing has changed since they were found to be as declared.
     pub(super) calm: calm::Registry,
     /// Wakes all volumes: a look showed one of them otherwise than it was.
@@ -60,6 +61,7 @@ impl Context {
             client,
             metrics: Metrics::new(),
             misses: Mutex::default(),
+            tries: Tries::default(),
             calm: calm::Registry::default(),
             wake,
         }
@@ -71,7 +73,7 @@ impl Context {
             .misses
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        misses.get(uid).map(|(count, _)| *count).unwrap_or_default()
+        misses.get(uid).copied().unwrap_or_default()
     }
 
     /// Forgets the pool of a GlusterCluster that is gone without its own reconcile having seen it off: deleted by force, or under a
@@ -93,21 +95,15 @@ impl Context {
         }
     }
 
-    /// Counts a miss of that object, or forgets them all; returns how many in a row. From the second on, those that come sooner than they
-    /// were asked to, since an object was changed or something woke it, count as one: ten in some seconds are no reason to wait for
-    /// minutes.
+    /// Counts a miss of that object, or forgets them all; returns how many in a row.
     pub(super) fn missed(&self, uid: &str, missed: bool) -> u32 {
         let mut misses = self
             .misses
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if missed {
-            let now = Instant::now();
-            let (count, last) = misses.entry(uid.to_owned()).or_insert((0, now));
-            if *count < 2 || now.duration_since(*last) >= backoff(*count) / 2 {
-                *count = count.saturating_add(1);
-                *last = now;
-            }
+            let count = misses.entry(uid.to_owned()).or_default();
+            *count = count.saturating_add(1);
             *count
         } else {
             misses.remove(uid);

@@ -14,6 +14,7 @@ mod preview;
 mod registry;
 mod report;
 mod run;
+mod tries;
 mod upkeep;
 mod uses;
 mod volume;

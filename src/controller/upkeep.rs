@@ -187,7 +187,13 @@ pub(super) async fn tend(
         if care.plan.steps.is_empty() || tended.failed.is_some() || pass == PASSES {
             break;
         }
+        let uid = object.uid().unwrap_or_default();
+        let (tries, generation) = (&context.tries, object.metadata.generation);
         for step in &care.plan.steps {
+            if let Some(failure) = tries.too_early(&uid, generation, step) {
+                tended.failed.get_or_insert(failure);
+                continue;
+            }
             let done = if let Step::DetachPeer { .. } = step {
                 let declared: Leave<'_> = &|| Box::pin(is_declared(object, context));
                 let owned = &status.owned_options;
@@ -200,6 +206,7 @@ pub(super) async fn tend(
                 continue;
             }
             context.metrics.step(step, done.is_ok());
+            tries.note(&uid, generation, step, done.as_ref().err());
             if let Err(failure) = done {
                 // what was refused is no reason to leave out the others; anything else meets them, too
                 let stop = failure.class != Class::Refused;

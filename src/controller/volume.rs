@@ -189,21 +189,22 @@ impl<'a> Work<'a> {
         }
         let mut findings = converged.plan.findings.clone();
         let mut next = converged.plan.recheck.unwrap_or(RESYNC);
+        let mut every = next;
         let misses = self
             .context
             .missed(&self.uid, converged.failed.is_some() || !ready(&findings));
         if let Some(failure) = &converged.failed {
             report::blame(&mut findings, failure);
-            let again = if failure.detail == "unreachable" || failure.class == Class::Busy {
-                Duration::from_secs(5)
+            // whatever fails, the volume is looked at all the same
+            if let Some(again) = self.context.tries.again(&self.uid) {
+                every = again.every;
+                next = next.min(again.left);
             } else {
-                backoff(misses)
-            };
-            // a node that waits to be admitted does not wait for a backoff
-            next = converged
-                .plan
-                .recheck
-                .map_or(again, |recheck| recheck.min(again));
+                every = next.min(backoff(1));
+                next = every;
+            }
+        } else {
+            self.context.tries.forget(&self.uid);
         }
         self.forgive_first_miss(&mut findings, misses, &mut next);
         // a claim that was deleted so that the volume can be stopped is not made again
@@ -235,7 +236,7 @@ impl<'a> Work<'a> {
                 "no step is under way",
             ));
         }
-        report::say_interval(&mut findings, next.as_secs());
+        report::say_interval(&mut findings, every.as_secs());
         let settled = converged.failed.is_none()
             && converged.plan.recheck.is_none()
             && ready(&findings)
@@ -581,7 +582,16 @@ impl<'a> Work<'a> {
     ) -> Result<Option<StepFailure>, Error> {
         let mut failed = None;
         let planned = Instant::now();
+        let tries = &self.context.tries;
+        let generation = self.object.metadata.generation;
         for step in &plan.steps {
+            if let Some(failure) = tries.too_early(&self.uid, generation, step) {
+                if let Step::SetOptions { each: true, .. } = step {
+                    failed = failed.or(Some(failure));
+                    continue;
+                }
+                return Ok(failed.or(Some(failure)));
+            }
             // told while it is done: a step does not wait for a message about itself
             let what = step.describe();
             let told = self.progress(&what);
@@ -598,6 +608,10 @@ impl<'a> Work<'a> {
             let withdrawn = done.as_ref().is_err_and(StepFailure::is_withdrawn);
             if !withdrawn {
                 self.context.metrics.step(step, done.is_ok());
+                // a node that waits to be admitted does not wait for anything else
+                if !matches!(step, Step::Fence { .. } | Step::Admit { .. }) {
+                    tries.note(&self.uid, generation, step, done.as_ref().err());
+                }
             }
             told?;
             match (done, step) {

@@ -87,9 +87,17 @@ pub struct Volume {
 impl Volume {
     /// True when `features.quota` is on.
     pub fn quota_enabled(&self) -> bool {
-        self.options
-            .get("features.quota")
-            .is_some_and(|value| value == "on")
+        self.has("features.quota", "on")
+    }
+
+    /// True when its clients take a port below 1024 for each connection to a brick.
+    pub fn is_privileged(&self) -> bool {
+        self.has("client.bind-insecure", "off")
+    }
+
+    /// True when that option was set to that value.
+    pub fn has(&self, key: &str, value: &str) -> bool {
+        self.options.get(key).is_some_and(|set| set == value)
     }
 }
 

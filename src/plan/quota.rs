@@ -8,14 +8,14 @@ use crate::gluster::model::{BrickFacts, PoolView, QuotaView, Volume, VolumeStatu
 use crate::gluster::names::{Brick, Bytes, OWNER_OPTION, VolumeName};
 use crate::gluster::operation::SetShape;
 
-use super::options::{PRIVILEGED, pairs};
+use super::options::pairs;
 use super::step::Step;
 use super::validate::{ValidCluster, ValidVolume};
 use super::volume::{bricks_of, join};
 use super::{Plan, cluster};
 
 /// Makes bricks refuse all others: without it any unprivileged process reads every file past `auth.allow`. Clients that are
-/// [`PRIVILEGED`] do not notice when it changes (measured).
+/// privileged ([`Volume::is_privileged`]) do not notice when it changes (measured).
 pub(super) const CLOSED: &str = "server.allow-insecure";
 
 /// How often it is looked whether quota's crawl has ended. On an empty volume it takes some tenths of a second.
@@ -23,16 +23,7 @@ const CRAWL: Duration = Duration::from_secs(1);
 
 /// True for a volume whose clients are privileged and whose bricks do not insist on it yet.
 pub fn is_open(volume: &Volume) -> bool {
-    is_privileged(volume) && !has(volume, (CLOSED, "off"))
-}
-
-/// True for a volume whose clients take a port below 1024 for each connection to a brick.
-pub fn is_privileged(volume: &Volume) -> bool {
-    has(volume, PRIVILEGED)
-}
-
-fn has(volume: &Volume, (key, value): (&str, &str)) -> bool {
-    volume.options.get(key).map(String::as_str) == Some(value)
+    volume.is_privileged() && !volume.has(CLOSED, "off")
 }
 
 /// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster.
@@ -91,7 +82,7 @@ pub(super) fn plan(want: &ValidVolume, volume: &Volume, view: &VolumeView) -> Pl
                 // a crawl that bricks refuse hangs for ever, and its process keeps glusterd's port: glusterd can't be started
                 // again on that host. Bricks that were started closed refuse it even when opened, but so that it ends: what
                 // was there before is counted as soon as somebody looks it up (all measured)
-                if has(volume, (CLOSED, "off")) {
+                if volume.has(CLOSED, "off") {
                     plan.steps.push(set_closed(want, "on"));
                 }
                 plan.steps.push(Step::EnableQuota(name.clone()));

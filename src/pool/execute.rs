@@ -12,7 +12,6 @@ use crate::gluster::names::HostName;
 use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
-use crate::plan::quota::is_privileged;
 use crate::plan::step::Step;
 
 use super::commands::operations;
@@ -192,7 +191,7 @@ impl Pool {
         };
         let of_host = |facts: &HostFacts| {
             let volumes = &facts.state.volumes;
-            let closed = volumes.iter().filter(|volume| is_privileged(volume));
+            let closed = volumes.iter().filter(|volume| volume.is_privileged());
             closed.fold(ClosedBricks::default(), |sum, volume| {
                 let bricks = volume.bricks.len();
                 let limited = volume.quota_enabled() || new == Some(volume.name.as_str());

@@ -1,0 +1,194 @@
+//! What was tried in vain. A step that failed is not sent again before its time, however often its object is looked at meanwhile:
+//! status is written, pods and clusters change, hosts come and go, and each of that wakes the object.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::gluster::outcome::Class;
+use crate::plan::step::Step;
+use crate::pool::StepFailure;
+
+use super::cluster::backoff;
+
+/// After which a step is tried again that somebody else was in the way of, or whose host was not reached.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Failed steps of all objects, by uid.
+#[derive(Default)]
+pub(super) struct Tries(Mutex<HashMap<String, Of>>);
+
+/// Failed steps of one object.
+struct Of {
+    /// Of the spec that they were for; another one is tried at once.
+    generation: Option<i64>,
+    steps: Vec<Tried>,
+}
+
+struct Tried {
+    step: Step,
+    failure: StepFailure,
+    times: u32,
+    last: Instant,
+}
+
+impl Tried {
+    fn pause(&self) -> Duration {
+        if self.failure.detail == "unreachable" || self.failure.class == Class::Busy {
+            SOON
+        } else {
+            backoff(self.times)
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.pause().saturating_sub(self.last.elapsed())
+    }
+}
+
+/// When something is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again {
+    /// The whole pause, for messages.
+    pub(super) every: Duration,
+    /// What is left of it.
+    pub(super) left: Duration,
+}
+
+impl Tries {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Of>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How that step ended, while it is too early to try it again.
+    pub(super) fn too_early(
+        &self,
+        uid: &str,
+        generation: Option<i64>,
+        step: &Step,
+    ) -> Option<StepFailure> {
+        let all = self.all();
+        let of = all.get(uid).filter(|of| of.generation == generation)?;
+        let tried = of.steps.iter().find(|tried| is_same(&tried.step, step))?;
+        (!tried.left().is_zero()).then(|| tried.failure.clone())
+    }
+
+    /// Notes how a step ended.
+    pub(super) fn note(
+        &self,
+        uid: &str,
+        generation: Option<i64>,
+        step: &Step,
+        failure: Option<&StepFailure>,
+    ) {
+        let mut all = self.all();
+        let Some(failure) = failure else {
+            if let Some(of) = all.get_mut(uid) {
+                of.steps.retain(|tried| !is_same(&tried.step, step));
+            }
+            return;
+        };
+        let of = all.entry(uid.to_owned()).or_insert_with(|| Of {
+            generation,
+            steps: Vec::new(),
+        });
+        if of.generation != generation {
+            of.generation = generation;
+            of.steps.clear();
+        }
+        let before = of.steps.iter().position(|tried| is_same(&tried.step, step));
+        let times = before.map_or(0, |at| of.steps.swap_remove(at).times);
+        of.steps.push(Tried {
+            step: step.clone(),
+            failure: failure.clone(),
+            times: times.saturating_add(1),
+            last: Instant::now(),
+        });
+    }
+
+    /// When the next of its failed steps is tried again; asked after all that were due have been tried.
+    pub(super) fn again(&self, uid: &str) -> Option<Again> {
+        let mut all = self.all();
+        let of = all.get_mut(uid)?;
+        // what is not wanted any more was not tried when its time had come
+        of.steps.retain(|tried| !tried.left().is_zero());
+        let tried = of.steps.iter().min_by_key(|tried| tried.left())?;
+        Some(Again {
+            every: tried.pause(),
+            left: tried.left(),
+        })
+    }
+
+    /// Nothing of that object fails any more, or it is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.all().remove(uid);
+    }
+}
+
+/// The name in the trash has the time in it.
+fn is_same(one: &Step, other: &Step) -> bool {
+    match (one, other) {
+        (Step::TrashBricks { places, .. }, Step::TrashBricks { places: others, .. }) => {
+            places == others
+        }
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(class: Class) -> StepFailure {
+        StepFailure {
+            step: "starting volume a".into(),
+            host: "node1".parse().unwrap(),
+            command: "gluster volume start a".into(),
+            class,
+            detail: "",
+            words: "no".into(),
+        }
+    }
+
+    fn start(volume: &str) -> Step {
+        Step::StartVolume(volume.parse().unwrap())
+    }
+
+    #[test]
+    fn what_failed_is_not_tried_again_before_its_time() {
+        let tries = Tries::default();
+        let (a, b) = (start("a"), start("b"));
+        let refused = failure(Class::Refused);
+        assert_eq!(tries.too_early("u", Some(1), &a), None);
+        tries.note("u", Some(1), &a, Some(&refused));
+        assert_eq!(tries.too_early("u", Some(1), &a), Some(refused.clone()));
+        assert_eq!(tries.too_early("u", Some(1), &b), None, "another step");
+        assert_eq!(tries.too_early("v", Some(1), &a), None, "another object");
+        assert_eq!(tries.too_early("u", Some(2), &a), None, "another spec");
+        assert_eq!(tries.again("u").unwrap().every, backoff(1));
+        tries.note("u", Some(1), &a, Some(&refused));
+        tries.note("u", Some(1), &a, Some(&refused));
+        let again = tries.again("u").unwrap();
+        assert_eq!(again.every, backoff(3));
+        assert!(again.left <= again.every && again.left > backoff(2));
+        // somebody in the way is gone soon, whatever was before
+        tries.note("u", Some(1), &a, Some(&failure(Class::Busy)));
+        assert_eq!(tries.again("u").unwrap().every, SOON);
+        tries.note("u", Some(1), &a, None);
+        assert_eq!(tries.too_early("u", Some(1), &a), None);
+        assert_eq!(tries.again("u"), None);
+    }
+
+    #[test]
+    fn another_spec_begins_anew() {
+        let tries = Tries::default();
+        for _ in 0..5 {
+            tries.note("u", Some(1), &start("a"), Some(&failure(Class::Refused)));
+        }
+        tries.note("u", Some(2), &start("b"), Some(&failure(Class::Refused)));
+        assert_eq!(tries.again("u").unwrap().every, backoff(1));
+        assert_eq!(tries.too_early("u", Some(1), &start("a")), None);
+        tries.forget("u");
+        assert_eq!(tries.again("u"), None);
+    }
+}
