@@ -30,6 +30,8 @@ pub enum Act {
     Do(&'static str, Operation),
     /// Words for gluster that no operation has; a deadline shorter than gluster's own, seconds.
     Gluster(&'static str, Family, Vec<String>, u64),
+    /// Lines for gluster's standard input: how many answers there are, and what becomes of them.
+    Batch(&'static str, &'static [&'static str]),
     Fault(&'static str, Fault),
     Client(&'static str, Client),
     /// The host has room for the bricks that run there, and no more.
@@ -111,6 +113,21 @@ pub fn command(words: &[String], deadline: u64) -> Command {
     }
 }
 
+/// Lines for gluster's standard input as a command.
+pub fn batch(lines: &[&str]) -> Command {
+    Command {
+        stdin: Some(lines.iter().map(|line| format!("{line}\n")).collect()),
+        ..command(&[], 30)
+    }
+}
+
+/// Each document of a batch by its success, in order.
+pub fn answers(output: &Output) -> Seen {
+    let documents = output.stdout.split("<?xml").skip(1);
+    let results = documents.map(|document| document.contains("<opRet>0</opRet>"));
+    Seen::Read(format!("{:?}", results.collect::<Vec<_>>()))
+}
+
 /// The state of a host without what differs between any two pools: uuids, ids, daemons that come and go.
 fn state(outputs: &[Output]) -> String {
     let Ok(mut state) = get_state::state(outputs) else {
@@ -182,6 +199,14 @@ pub fn read(operation: &Operation, outputs: &Result<Vec<Output>, HostError>) -> 
             let uses = output::brick_uses(outputs, paths);
             Seen::Read(uses.iter().map(count).collect::<Vec<_>>().join(", "))
         }
+        Operation::QuotaLists(volumes) => {
+            let views = match outputs.last() {
+                Some(output) => output::quotas(output, volumes.len()),
+                None => Vec::new(),
+            };
+            let text: Vec<String> = views.into_iter().map(rounded).collect();
+            Seen::Read(text.join(", "))
+        }
         Operation::Crawl(_) => Seen::Read(format!("{:?}", output::crawling(outputs))),
         _ => Seen::Exits(outputs.iter().map(|output| output.exit).collect()),
     }
@@ -246,6 +271,10 @@ impl Act {
                     Err(_) => Seen::Read("unreachable".to_owned()),
                 }
             }
+            Self::Batch(host, lines) => match pool.run(&name(host), &batch(lines)) {
+                Ok(output) => answers(&output),
+                Err(_) => Seen::Read("unreachable".to_owned()),
+            },
             Self::Fault(host, fault) => {
                 pool.fault(&name(host), *fault);
                 Seen::Nothing

@@ -98,6 +98,11 @@ pub fn list(host: &'static str, volume: &str) -> Act {
     gluster(host, Gluster::QuotaList(volume.parse().unwrap()))
 }
 
+pub fn lists(host: &'static str, volumes: &[&str]) -> Act {
+    let volumes = volumes.iter().map(|volume| volume.parse().unwrap());
+    Act::Do(host, Operation::QuotaLists(volumes.collect()))
+}
+
 pub fn clients(host: &'static str, volume: &str) -> Act {
     gluster(host, Gluster::Clients(volume.parse().unwrap()))
 }
@@ -323,6 +328,18 @@ pub fn quota() -> Vec<Act> {
         ),
         limit("node1", "q", 100 << 20),
         list("node3", "q"),
+        lists("node1", &["q"]),
+        // a refusal of glusterd is an answer, what the CLI itself does not understand is the end
+        lists("node2", &["q", "nobody", "q"]),
+        Act::Batch(
+            "node1",
+            &[
+                "volume start nobody",
+                "volume quota q list /",
+                "volume quota q limit-usage / 10Gi",
+                "volume quota q list /",
+            ],
+        ),
         Act::Client("q", Client::MakeDirectory("/d")),
         words(
             "node1",
@@ -334,6 +351,15 @@ pub fn quota() -> Vec<Act> {
         Act::Client("q", Client::RemoveDirectory("/d")),
         plain("q"),
         list("node1", "q"),
+        gluster("node1", Gluster::MaxOpVersion),
+        gluster(
+            "node2",
+            Gluster::PoolReset("cluster.max-bricks-per-process".parse().unwrap()),
+        ),
+        gluster("node1", Gluster::Detach("node2".parse().unwrap())),
+        gluster("node2", Gluster::Detach("node2".parse().unwrap())),
+        gluster("node1", Gluster::Detach("node5".parse().unwrap())),
+        Act::Look(ALL),
         inspect("node2", &["q"]),
         count("node1", &["q"]),
         count("node4", &["q"]),

@@ -9,7 +9,7 @@ use gluster_operator::gluster::outcome::{Class, Family, Output};
 use gluster_operator::host::simulated::Fault;
 use gluster_operator::host::{HostError, LocalHost};
 
-use crate::acts::{Act, Client, Seen, command, looking, of_host, outcome, read};
+use crate::acts::{Act, Client, Seen, answers, batch, command, looking, of_host, outcome, read};
 use crate::gluster_lab::{GlusterLab, said};
 
 /// How long the real pool may take to show what the simulated one shows at once: peers connect, bricks register.
@@ -40,7 +40,7 @@ impl<'a> Real<'a> {
                 // quotad needs a moment to have a limit, a brick to take a client
                 (Act::Do(_, Operation::Gluster(gluster)), _) => gluster.is_read(),
                 (Act::Gluster(_, family, ..), _) => *family == Family::QuotaList,
-                (Act::Do(..), Seen::Read(_)) => true,
+                (Act::Do(..) | Act::Batch(..), Seen::Read(_)) => true,
                 _ => false,
             };
             if seen == *expected || !patient || start.elapsed() > SETTLES {
@@ -108,6 +108,10 @@ impl<'a> Real<'a> {
                     Err(_) => Seen::Read("unreachable".to_owned()),
                 }
             }
+            Act::Batch(host, lines) => match self.runtime.block_on(self.run(host, batch(lines))) {
+                Ok(output) => answers(&output),
+                Err(_) => Seen::Read("unreachable".to_owned()),
+            },
             Act::Fault(host, fault) => {
                 let words: &[&str] = match fault {
                     Fault::Kill => &["kill", host],

@@ -64,6 +64,37 @@ impl World {
         }
     }
 
+    /// Commands that `gluster` reads from standard input: one answer after the other, without a word of whose it is.
+    pub(super) fn batch(
+        &mut self,
+        host: &str,
+        options: &[&str],
+        lines: &str,
+        deadline: Duration,
+    ) -> Output {
+        let mut all = text(0, "", "");
+        for line in lines.lines() {
+            let words: Vec<&str> = options
+                .iter()
+                .copied()
+                .chain(line.split_whitespace())
+                .collect();
+            let one = self.gluster(host, &words, deadline);
+            all.stdout += &one.stdout;
+            all.stderr += &one.stderr;
+            if one.exit.is_none() {
+                return Output { exit: None, ..all };
+            }
+            if !one.stdout.starts_with("<?xml") && self.quirk(Quirk::CliErrorEndsBatch) {
+                return Output {
+                    exit: Some(1),
+                    ..all
+                };
+            }
+        }
+        all
+    }
+
     fn hung(&mut self, words: &[&str], waits: u64, deadline: Duration) -> Output {
         let mut output = timed_out(waits, deadline);
         if output.exit.is_some()

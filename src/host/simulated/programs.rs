@@ -37,7 +37,12 @@ impl World {
                     _ => self.words(host, &rest, command),
                 }
             }
-            ["gluster", rest @ ..] => self.gluster(host, rest, command.deadline),
+            ["gluster", rest @ ..] => match &command.stdin {
+                Some(lines) if rest.iter().all(|word| word.starts_with("--")) => {
+                    self.batch(host, rest, lines, command.deadline)
+                }
+                _ => self.gluster(host, rest, command.deadline),
+            },
             ["pgrep", "-f", pattern] => {
                 let volume = pattern
                     .strip_prefix("volfile-id client_per_brick/")

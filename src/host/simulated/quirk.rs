@@ -69,6 +69,8 @@ quirks! {
     LimitBelowUse,
     /// The limit of a directory that was removed stays, and empties the list that names no path.
     LeakedLimit,
+    /// An error that the CLI finds by itself ends what it reads from standard input; a refusal of glusterd does not.
+    CliErrorEndsBatch,
     /// A brick that has no client at all answers the question for its clients as if it had not been asked.
     NoClientsLooksUnasked,
 }
