@@ -4,10 +4,11 @@ pub(super) mod preview;
 mod retained;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::join;
+use futures::future::{Either, join, select};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
@@ -42,6 +43,8 @@ use super::{RESYNC, calm, finalize, report, uses};
 
 /// A look of so long ago is not repeated for a volume that missed; shorter than the time to its second miss.
 const RECENT: Duration = Duration::from_secs(4);
+/// A wait that is shorter is not told.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
 /// Steps are planned anew from a fresh look at most so often in one reconcile.
 const PASSES: usize = 6;
 
@@ -592,18 +595,14 @@ impl<'a> Work<'a> {
                 }
                 return Ok(failed.or(Some(failure)));
             }
-            // told while it is done: a step does not wait for a message about itself
-            let what = step.describe();
-            let told = self.progress(&what);
             let leave: Leave<'_> = &|| Box::pin(self.may_take(target, step, planned));
             let done = target.pool.execute_while(step, coordinator, leave);
+            let both = self.telling(step, target, done);
             let (told, done) = if let Step::LimitUsage(..) = step {
                 // a look shows nothing of a limit, so the next one need not wait for it
-                let look = target.pool.observe(Instant::now());
-                let ((told, done), _) = join(join(told, done), look).await;
-                (told, done)
+                join(both, target.pool.observe(Instant::now())).await.0
             } else {
-                join(told, done).await
+                both.await
             };
             let withdrawn = done.as_ref().is_err_and(StepFailure::is_withdrawn);
             if !withdrawn {
@@ -689,6 +688,38 @@ impl<'a> Work<'a> {
         let situation = situation(target, &view, &inspected, &wish, unsettled.as_deref());
         let plan = decide::plan(&target.want, situation);
         Ok(plan.steps.contains(step))
+    }
+
+    /// Says what is under way while it is done, and again when that has to wait for something, or does not any more. No message is
+    /// given up that was begun, since it could come after a later one; and whatever comes of messages, the step is taken to its end.
+    async fn telling<D>(
+        &self,
+        step: &Step,
+        target: &Target,
+        done: impl Future<Output = D>,
+    ) -> (Result<(), Error>, D) {
+        let what = step.describe();
+        let mut done = pin!(done);
+        // a step does not wait for a message about itself
+        let mut told = match select(pin!(self.progress(&what)), done.as_mut()).await {
+            Either::Left((told, _)) => told,
+            Either::Right((done, told)) => return (told.await, done),
+        };
+        let mut before = None;
+        while told.is_ok() {
+            let pause = pin!(tokio::time::sleep(WORTH_TELLING));
+            if let Either::Right((done, _)) = select(pause, done.as_mut()).await {
+                return (told, done);
+            }
+            let waits = target.pool.waits(&target.want.volume);
+            if waits != before {
+                let why = waits.map(|waits| format!(", which {}", waits.as_str()));
+                let what = format!("{what}{}", why.unwrap_or_default());
+                told = self.progress(&what).await;
+                before = waits;
+            }
+        }
+        (told, done.await)
     }
 
     async fn progress(&self, what: &str) -> Result<(), Error> {

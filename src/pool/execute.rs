@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::gluster::model::HostFacts;
-use crate::gluster::names::HostName;
+use crate::gluster::names::{HostName, VolumeName};
 use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
 use crate::plan::step::Step;
 
 use super::commands::operations;
-use super::lane::ClosedBricks;
+use super::lane::{ClosedBricks, Waits};
 use super::{LISTING_PATIENCE, Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
@@ -178,6 +178,11 @@ impl Pool {
             *times = times.saturating_add(1);
         }
         result
+    }
+
+    /// What keeps a step of that volume, which is under way, from being taken at once.
+    pub fn waits(&self, volume: &VolumeName) -> Option<Waits> {
+        self.ledger.lane.waits(volume)
     }
 
     /// Bricks of closed volumes, as they were last seen, and with the volume whose quota is switched on.

@@ -56,6 +56,50 @@ struct OnItsWay {
     heard: Instant,
 }
 
+/// What a volume waits for before its step is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// New volumes that have not come as far.
+    Others,
+    /// Another volume for which daemons are restarted.
+    Turn,
+    /// Ports below 1024.
+    Ports,
+}
+
+impl Waits {
+    /// In words, for who watches the volume.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Others => "waits for other new volumes to come as far",
+            Self::Turn => {
+                "waits for its turn: daemons are restarted for one volume after the other"
+            }
+            Self::Ports => {
+                "waits for ports below 1024, which TCP keeps for a minute after daemons were ended"
+            }
+        }
+    }
+}
+
+/// Tells what a volume waits for, until it is dropped.
+struct Told<'a> {
+    lane: &'a Lane,
+    volume: &'a VolumeName,
+}
+
+impl Told<'_> {
+    fn waits(&self, what: Waits) {
+        self.lane.waiting().insert(self.volume.clone(), what);
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.lane.waiting().remove(self.volume);
+    }
+}
+
 /// The way to the daemons of one pool.
 pub(super) struct Lane {
     permits: Semaphore,
@@ -63,6 +107,8 @@ pub(super) struct Lane {
     stale: Duration,
     time_wait: Duration,
     on_their_way: Mutex<BTreeMap<VolumeName, OnItsWay>>,
+    /// What volumes wait for here.
+    waiting: Mutex<BTreeMap<VolumeName, Waits>>,
     /// When daemons were restarted lately, and how many ports each left behind.
     left: Mutex<Vec<(Instant, usize)>>,
 }
@@ -90,6 +136,7 @@ impl Default for Lane {
             stale: STALE,
             time_wait: TIME_WAIT,
             on_their_way: Mutex::default(),
+            waiting: Mutex::default(),
             left: Mutex::default(),
         }
     }
@@ -100,6 +147,15 @@ impl Lane {
         self.on_their_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Waits>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What that volume waits for now.
+    pub(super) fn waits(&self, volume: &VolumeName) -> Option<Waits> {
+        self.waiting().get(volume).copied()
     }
 
     /// Says that this step is taken now, where it brings a new volume on its way.
@@ -131,27 +187,35 @@ impl Lane {
         step: &Step,
         closed: impl Fn() -> ClosedBricks,
     ) -> Option<SemaphorePermit<'_>> {
-        match step {
-            // a new volume has no quota yet, so that no daemon of it is there
-            Step::StartVolume(volume) if self.entries().contains_key(volume) => return None,
-            Step::EnableQuota(volume) => {
-                self.entries().remove(volume);
-                let begin = Instant::now();
-                while begin.elapsed() < self.patience && self.others_come() {
-                    tokio::time::sleep(POLL).await;
-                }
-            }
-            step if !step.restarts_daemons() => return None,
-            _ => {}
+        let (Step::EnableQuota(volume)
+        | Step::StartVolume(volume)
+        | Step::StopVolume(volume)
+        | Step::DeleteVolume(volume)) = step
+        else {
+            return None;
+        };
+        // a new volume has no quota yet, so that no daemon of it is there
+        if matches!(step, Step::StartVolume(_)) && self.entries().contains_key(volume) {
+            return None;
         }
         let begin = Instant::now();
+        let told = Told { lane: self, volume };
+        if let Step::EnableQuota(_) = step {
+            self.entries().remove(volume);
+            told.waits(Waits::Others);
+            while begin.elapsed() < self.patience && self.others_come() {
+                tokio::time::sleep(POLL).await;
+            }
+        }
         // who waits for ports does not keep others from their turn: a stop of a small pool's last volume needs none
         let permit = loop {
+            told.waits(Waits::Turn);
             let permit = self.permits.acquire().await.ok();
             if self.takes_ports(closed()) {
                 break permit;
             }
             drop(permit);
+            told.waits(Waits::Ports);
             tokio::time::sleep(POLL).await;
         };
         if begin.elapsed() > Duration::from_secs(5) {
@@ -266,8 +330,18 @@ mod tests {
         for _ in 0..WIDTH {
             held.push(lane.enter(&enable, open).await);
         }
-        let next = tokio::time::timeout(MOMENT, lane.enter(&stop, open));
-        assert!(next.await.is_err(), "it has to wait");
+        assert_eq!(lane.waits(&name("z")), None);
+        {
+            let next = tokio::time::timeout(MOMENT, lane.enter(&stop, open));
+            let told = async {
+                tokio::time::sleep(MOMENT / 2).await;
+                lane.waits(&name("z"))
+            };
+            let (next, told) = tokio::join!(next, told);
+            assert!(next.is_err(), "it has to wait");
+            assert_eq!(told, Some(Waits::Turn));
+        }
+        assert_eq!(lane.waits(&name("z")), None, "it does not wait any more");
         held.pop();
         assert!(lane.enter(&stop, open).await.is_some());
         assert!(lane.enter(&create("a"), open).await.is_none());
@@ -313,6 +387,12 @@ mod tests {
         for _ in 0..3 {
             assert!(short.enter(&enable, many).await.is_some());
         }
+        let (next, told) = tokio::join!(short.enter(&enable, many), async {
+            tokio::time::sleep(MOMENT / 2).await;
+            short.waits(&name("a"))
+        });
+        assert!(next.is_some());
+        assert_eq!(told, Some(Waits::Ports));
         assert_eq!(short.left.lock().unwrap().len(), 1, "they came one by one");
     }
 }
