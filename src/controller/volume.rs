@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::{Either, join, select};
+use futures::future::{Either, join, join3, select};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
@@ -165,9 +165,10 @@ impl<'a> Work<'a> {
                 _ => None,
             }
         };
-        let (kept, _) = join(finalize::ensure(&self.objects, self.object), look).await;
+        let kept = finalize::ensure(&self.objects, self.object);
+        let (kept, _, target) = join3(kept, look, self.target()).await;
         kept?;
-        let target = match self.target().await? {
+        let target = match target? {
             Ok(target) => target,
             Err(mut findings) => {
                 self.context.calm.forget(&self.uid);
@@ -182,7 +183,8 @@ impl<'a> Work<'a> {
         }
         self.context.calm.forget(&self.uid);
         self.announce(&target).await?;
-        let converged = self.converge(&target).await?;
+        let (converged, ()) = join(Box::pin(self.converge(&target)), self.warn(&target)).await;
+        let converged = converged?;
         if converged
             .failed
             .as_ref()
@@ -369,7 +371,7 @@ impl<'a> Work<'a> {
     }
 
     /// Before anything is done for a new generation: writes down which options will be ours, so that a crash can't make us forget
-    /// to reset them later, and warns of what is allowed but dangerous.
+    /// to reset them later.
     async fn announce(&self, target: &Target) -> Result<(), Error> {
         let before = &target.status;
         let mut owned: BTreeSet<String> = before.owned_options.iter().cloned().collect();
@@ -389,8 +391,13 @@ impl<'a> Work<'a> {
             })
             .await?;
         }
-        if before.observed_generation == self.object.metadata.generation {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Warns, once for each spec, of what is allowed but dangerous.
+    async fn warn(&self, target: &Target) {
+        if target.status.observed_generation == self.object.metadata.generation {
+            return;
         }
         let reference = self.object.object_ref(&());
         let warn = |reason: Reason, note: &'static str| {
@@ -405,15 +412,10 @@ impl<'a> Work<'a> {
         if target.want.shape == (SetShape::Replicate { copies: 2 }) {
             warn(Reason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not").await;
         }
-        if target.want.access
-            == Access::Clients(
-                "*".parse()
-                    .map_err(|_| Error::Incomplete("address pattern"))?,
-            )
-        {
+        let everybody = "*".parse().map(Access::Clients);
+        if everybody.is_ok_and(|everybody| target.want.access == everybody) {
             warn(Reason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster").await;
         }
-        Ok(())
     }
 
     /// Looks at what the plan needs beyond the pool; limit and use may have been asked for at `since` or later.
@@ -599,8 +601,16 @@ impl<'a> Work<'a> {
             let done = target.pool.execute_while(step, coordinator, leave);
             let both = self.telling(step, target, done);
             let (told, done) = if let Step::LimitUsage(..) = step {
+                let (pool, volume) = (&target.pool, &target.want.volume);
+                let read_back = async {
+                    let (told, done) = both.await;
+                    if done.is_ok() {
+                        pool.ask_quota(coordinator, volume).await;
+                    }
+                    (told, done)
+                };
                 // a look shows nothing of a limit, so the next one need not wait for it
-                join(both, target.pool.observe(Instant::now())).await.0
+                join(read_back, pool.observe(Instant::now())).await.0
             } else {
                 both.await
             };

@@ -232,7 +232,7 @@ impl Pool {
     }
 
     /// Asks one host for the limit and use of one volume, and keeps them for [`Self::quota`].
-    async fn ask_quota(&self, host: &HostName, volume: &VolumeName) -> QuotaView {
+    pub async fn ask_quota(&self, host: &HostName, volume: &VolumeName) -> QuotaView {
         // both would be refused by the lock of the other
         let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
         let started = Instant::now();
