@@ -163,7 +163,7 @@ fn wanted_by(wish: &Wish) -> Option<String> {
 
 /// Why a volume that is to be stopped is not.
 fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
-    wanted_by(situation.wish).or_else(|| super::deletion::mounted(volume, situation))
+    wanted_by(situation.wish).or_else(|| super::deletion::use_of(volume, situation).reason())
 }
 
 /// Plans for a volume that shall be there.
