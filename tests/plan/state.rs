@@ -164,7 +164,8 @@ fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
     };
     let at = |list: &[&str]| Some(Ok(list.iter().map(|&at| at.to_owned()).collect()));
     let way_out = "set spec.deletionPolicy to Retain";
-    let rows: [(Option<Result<Vec<String>, String>>, &[&str], &[&str]); 5] = [
+    type Mounts = Option<Result<Vec<String>, String>>;
+    let rows: [(Mounts, &[&str], &[&str]); 5] = [
         (at(&[]), &[], &[]),
         (
             at(&["/mnt/a"]),
