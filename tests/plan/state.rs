@@ -148,6 +148,9 @@ fn a_distributed_volume_whose_clients_are_not_known_is_neither_stopped_nor_delet
     }
 }
 
+/// What a host said it has mounted; `None` when it was not asked.
+type Mounts = Option<Result<Vec<String>, String>>;
+
 /// From the addresses of storage hosts their daemons come, too: what is mounted there is asked of the hosts themselves.
 #[test]
 fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
@@ -164,7 +167,6 @@ fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
     };
     let at = |list: &[&str]| Some(Ok(list.iter().map(|&at| at.to_owned()).collect()));
     let way_out = "set spec.deletionPolicy to Retain";
-    type Mounts = Option<Result<Vec<String>, String>>;
     let rows: [(Mounts, &[&str], &[&str]); 5] = [
         (at(&[]), &[], &[]),
         (
