@@ -5,6 +5,9 @@ mod documented;
 
 use std::path::{Path, PathBuf};
 
+#[path = "support/openapi.rs"]
+mod openapi;
+
 use documented::examples;
 
 use gluster_operator::api::{GlusterCluster, GlusterVolume};
@@ -46,6 +49,101 @@ fn examples_are_valid_objects_without_unknown_fields() {
         if let Some(path) = lost(&document["spec"], &typed["spec"], "spec") {
             panic!("{place}: nothing reads {path}");
         }
+    }
+}
+
+/// The schema of one of our kinds, without what the API server adds to it: the fields that every object has.
+fn schema(kind: &str) -> Value {
+    let file = match kind {
+        "GlusterCluster" => "crds/glusterclusters.yaml",
+        "GlusterVolume" => "crds/glustervolumes.yaml",
+        other => panic!("there is no kind {other}"),
+    };
+    let mut schema = documents(&path(file))
+        .remove(0)
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
+        .expect("a definition has a schema")
+        .clone();
+    for (field, kind) in [
+        ("apiVersion", "string"),
+        ("kind", "string"),
+        ("metadata", "object"),
+    ] {
+        schema["properties"][field] = json!({"type": kind});
+    }
+    schema
+}
+
+#[test]
+fn examples_are_as_the_definitions_want_them() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (place, document) in examples() {
+        let kind = document["kind"].as_str().expect("a kind");
+        let problems = openapi::problems(&schema(kind), &document, "");
+        assert!(problems.is_empty(), "{place}: {problems:#?}");
+        seen.insert((place, kind.to_owned()));
+    }
+    // what people copy first is not overlooked
+    for kind in ["GlusterCluster", "GlusterVolume"] {
+        assert!(
+            seen.contains(&("README.md".to_owned(), kind.to_owned())),
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_definitions_do_not_want_is_found() {
+    let volume = json!({
+        "apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterVolume", "metadata": {"name": "a"},
+        "spec": {"clusterName": "prod", "layout": {"replicate": {"copies": 3}}, "options": {"a.b": "1"}},
+    });
+    let schema = schema("GlusterVolume");
+    assert_eq!(openapi::problems(&schema, &volume, ""), [""; 0]);
+    for (pointer, value, says) in [
+        (
+            "/spec/clusterName",
+            json!("Prod"),
+            ".spec.clusterName: \"Prod\" against pattern",
+        ),
+        ("/spec/clusterName", json!(1), "against type"),
+        (
+            "/spec/clusterName",
+            json!("x".repeat(200)),
+            "against maxLength",
+        ),
+        ("/spec/layout/replicate/copies", json!(1), "against minimum"),
+        (
+            "/spec/layout/replicate/copies",
+            json!(1000),
+            "against maximum",
+        ),
+        (
+            "/spec/layout/replicate",
+            json!({}),
+            ".spec.layout.replicate.copies: required",
+        ),
+        (
+            "/spec/options/a.b",
+            json!(""),
+            ".spec.options.a.b: \"\" against minLength",
+        ),
+        ("/spec/state", json!("Paused"), "against enum"),
+        ("/spec/sttae", json!("Started"), ".spec.sttae: unknown"),
+        (
+            "/spec/claim",
+            json!({"name": "c", "accessModes": []}),
+            "against minItems",
+        ),
+    ] {
+        let mut bad = volume.clone();
+        let (parent, last) = pointer.rsplit_once('/').expect("a pointer");
+        bad.pointer_mut(parent).expect("it is there")[last] = value;
+        let found = openapi::problems(&schema, &bad, "");
+        assert!(
+            found.iter().any(|problem| problem.contains(says)),
+            "{pointer}: {found:?}"
+        );
     }
 }
 
@@ -126,9 +224,9 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// All YAML files of deploy/ and examples/, and the pages of docs/.
+/// All YAML files of deploy/ and examples/, the README, and the pages of docs/.
 fn files() -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let mut found = vec![path("README.md")];
     let mut open = vec![path("deploy"), path("examples"), path("docs")];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).expect("the directory is there") {

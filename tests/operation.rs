@@ -257,6 +257,14 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
+            Operation::Mounts,
+            true,
+            vec![
+                "env LC_ALL=C pgrep -a -x glusterfs".into(),
+                "env LC_ALL=C cat /proc/self/mountinfo".into(),
+            ],
+        ),
+        (
             Operation::MakeBrick {
                 device: device.clone(),
                 parent: parent.clone(),

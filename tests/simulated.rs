@@ -529,6 +529,40 @@ fn deletion_ends_in_the_trash_and_nowhere_else() {
     });
 }
 
+/// From the address of a storage host its daemons are connected, too, so that what is mounted there is asked of it.
+#[test]
+fn a_volume_that_is_mounted_on_a_storage_host_is_not_deleted() {
+    let layouts = [
+        json!({"distribute": 1}),
+        json!({"replicate": {"copies": 3}}),
+    ];
+    play(layouts.len() as u64, |case| {
+        let layout = layouts[usize::try_from(case).unwrap()].clone();
+        async move {
+            let scene = Scene::new(case, 4);
+            let want = scene.want(
+                json!({"layout": layout, "capacity": "1Gi", "deletionPolicy": "Delete"}),
+                &[],
+            );
+            scene.converge(&want, false).await;
+            scene.pool.write("shop_data", 1 << 20);
+            let data = scene.data();
+            let (host, at) = (scene.names[3].clone(), "/mnt/by/hand".parse().unwrap());
+            scene.pool.mount_volume(&host, "shop_data", &at);
+            let (end, gone, _) = scene.converge(&want, true).await;
+            let finding = end.findings.last().unwrap();
+            assert!(!gone && end.steps.is_empty(), "{:?}", end.steps);
+            assert_eq!(finding.reason, Reason::DeletionBlocked);
+            let says = format!("mounted on {host} at /mnt/by/hand");
+            assert!(finding.message.contains(&says), "{}", finding.message);
+            assert_eq!(scene.data(), data);
+            scene.pool.unmount_volume(&host, &at);
+            let (_, gone, _) = scene.converge(&want, true).await;
+            assert!(gone, "it goes when nobody has it mounted");
+        }
+    });
+}
+
 /// Somebody says Retain after so many commands.
 #[test]
 fn a_deletion_that_is_called_back_does_nothing_more() {

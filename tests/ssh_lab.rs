@@ -16,10 +16,13 @@ use std::time::{Duration, Instant};
 use gluster_operator::gluster::model::SilentKind;
 use gluster_operator::gluster::operation::{Command, Gluster, Operation};
 use gluster_operator::gluster::outcome::Output;
+use gluster_operator::gluster::output;
 use gluster_operator::host::{Host, SshHost};
 
 use gluster_lab::GlusterLab;
 use inside::Inside;
+
+const BRICK: &str = "/srv/bricks/d1/seen";
 
 #[test]
 fn hosts_of_a_lab() {
@@ -27,6 +30,16 @@ fn hosts_of_a_lab() {
         return;
     };
     lab.pool(2);
+    lab.shell("node1", &format!(
+        "gluster --mode=script volume create seen replica 2 node1:{BRICK} node2:{BRICK} >/dev/null \
+         && gluster --mode=script volume start seen >/dev/null \
+         && gluster --mode=script volume create other node1:{BRICK}2 >/dev/null && gluster --mode=script volume start other >/dev/null \
+         && mkdir /mnt/hand /mnt/sub /mnt/hidden /mnt/other \
+         && mount -t glusterfs node1:/seen /mnt/hand && mkdir /mnt/hand/dir && mount -t glusterfs node2:seen/dir /mnt/sub \
+         && mount -t glusterfs node1:/other /mnt/other \
+         && unshare --mount sh -c 'mount -t glusterfs node1:/seen /mnt/hidden && exec sleep 900 >/dev/null 2>&1 &' \
+         && gluster --mode=script volume quota seen enable >/dev/null && gluster --mode=script volume quota seen limit-usage / 1GB >/dev/null"
+    ));
     inside::play(&lab, &["node1", "node2"]);
 }
 
@@ -64,10 +77,31 @@ async fn inside() {
         node2: lab.ssh("node2", "node2"),
         inside: lab,
     };
+    mounts(&lab).await;
     operations(&lab).await;
     cut_cable(&lab).await;
     dead_machine(&lab).await;
     hung_glusterd(&lab).await;
+}
+
+/// What somebody has mounted on a host is told from what gluster itself runs there, self-heal and quota among them.
+async fn mounts(lab: &Hosts) {
+    let of = async |host: &SshHost, volume: &str| {
+        let outputs = host.perform(&Operation::Mounts).await.unwrap();
+        let found = output::mounts(&outputs, &volume.parse().unwrap());
+        let mut found = found.unwrap_or_else(|error| panic!("{error}: {outputs:?}"));
+        found.sort();
+        found
+    };
+    let found = of(&lab.node1, "seen").await;
+    assert_eq!(found[..1], ["/mnt/hand"], "{found:?}");
+    // in a namespace of its own, as in a container
+    assert!(found[1].starts_with("/mnt/hidden (process "), "{found:?}");
+    assert_eq!(found[2..], ["/mnt/sub"], "{found:?}");
+    assert_eq!(of(&lab.node1, "other").await, ["/mnt/other"]);
+    for volume in ["seen", "other"] {
+        assert!(of(&lab.node2, volume).await.is_empty());
+    }
 }
 
 async fn operations(lab: &Hosts) {

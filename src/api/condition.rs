@@ -43,6 +43,9 @@ macro_rules! reasons {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[$doc])* $name,)* }
         impl Reason {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// As in `status.conditions[].reason`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
@@ -233,4 +236,100 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
 /// True when the condition is there and `True`.
 pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
     find(conditions, kind).is_some_and(|condition| condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const CLUSTER: &str = include_str!("../../docs/glustercluster.md");
+    const VOLUME: &str = include_str!("../../docs/glustervolume.md");
+
+    /// The words between backquotes.
+    fn quoted(text: &str) -> impl Iterator<Item = &str> {
+        text.split('`').skip(1).step_by(2)
+    }
+
+    /// The second cells of the table of conditions, and the line about events.
+    fn told(page: &str) -> BTreeSet<&str> {
+        let section = page.split("## Conditions and reasons").nth(1).unwrap();
+        let (table, events) = section.split_once("\nEvents: ").unwrap();
+        let cells = table
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .filter_map(|line| line.split(" | ").nth(1));
+        let mut told: BTreeSet<&str> = cells.flat_map(quoted).collect();
+        assert!(told.len() > 10, "{told:?}");
+        told.extend(quoted(events));
+        told
+    }
+
+    #[test]
+    fn reasons_are_documented() {
+        // events that are no reasons of a condition
+        let events = [
+            "NodeDetached",
+            "TrashPurged",
+            "OwnerFileLeft",
+            "Fenced",
+            "Admitted",
+        ];
+        let told: BTreeSet<&str> = told(CLUSTER).union(&told(VOLUME)).copied().collect();
+        let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let missing: Vec<_> = all.difference(&told).collect();
+        assert!(missing.is_empty(), "no page tells of {missing:?}");
+        let unknown: Vec<_> = told
+            .iter()
+            .filter(|word| !all.contains(**word) && !events.contains(word))
+            .collect();
+        assert!(unknown.is_empty(), "nothing says {unknown:?}");
+    }
+
+    /// Reasons that both kinds have, and that are told of each.
+    #[test]
+    fn reasons_are_documented_where_they_are_given() {
+        for (page, reasons) in [
+            (
+                CLUSTER,
+                &[
+                    Reason::InvalidSpec,
+                    Reason::Working,
+                    Reason::Unknown,
+                    Reason::Busy,
+                    Reason::BadOption,
+                    Reason::Refused,
+                    Reason::ResultUnknown,
+                    Reason::HostUnreachable,
+                    Reason::PeersDisconnected,
+                    Reason::DeviceFull,
+                    Reason::DeletionBlocked,
+                ][..],
+            ),
+            (
+                VOLUME,
+                &[
+                    Reason::InvalidSpec,
+                    Reason::Working,
+                    Reason::Unknown,
+                    Reason::Busy,
+                    Reason::BadOption,
+                    Reason::Refused,
+                    Reason::ResultUnknown,
+                    Reason::HostUnreachable,
+                    Reason::PeersDisconnected,
+                    Reason::DeviceFull,
+                    Reason::DeletionBlocked,
+                    Reason::BrickDown,
+                    Reason::Stopped,
+                ],
+            ),
+        ] {
+            let told = told(page);
+            for reason in reasons {
+                assert!(told.contains(reason.as_str()), "{reason:?}");
+            }
+        }
+    }
 }

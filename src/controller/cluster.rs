@@ -17,7 +17,7 @@ use crate::api::cluster::{DeviceStatus, GlusterClusterStatus, NodeStatus};
 use crate::api::condition::{self, ConditionType, Finding, Reason};
 use crate::api::{GlusterCluster, GlusterVolume, quantity};
 use crate::gluster::model::{DeviceFacts, PoolView};
-use crate::gluster::names::{Bytes, HostPath};
+use crate::gluster::names::{Bytes, HostPath, OWNER_FILE};
 use crate::host::Credentials;
 use crate::plan::step::Step;
 use crate::plan::validate::{self, ValidCluster};
@@ -450,6 +450,20 @@ async fn release(want: &ValidCluster, pool: &Pool) -> Vec<String> {
     left
 }
 
+/// What to do about owner files that stay behind when their GlusterCluster goes. An event holds 1000 characters, so that what is to
+/// be done comes before what may be long.
+fn owner_file_left(hosts: &[String], why: &str, owner: &str) -> String {
+    let named: Vec<&str> = hosts.iter().take(10).map(String::as_str).collect();
+    let more = match hosts.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the owner file on {}{more} could not be removed and stays there. Remove it by hand, on each as root: `grep -qxF {owner} {OWNER_FILE} && rm {OWNER_FILE}`; or who manages that pool next sets spec.takeOver to {owner}. Why: {why}",
+        named.join(", ")
+    )
+}
+
 /// A GlusterCluster that is being deleted: it does not go before its volumes, then takes its owner files along. Nothing is
 /// detached, stopped or unmounted.
 async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {
@@ -474,15 +488,15 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
         write_status(object, context, vec![finding], None).await?;
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
-    if let Ok((want, pool)) = usable(object, context).await? {
-        let mut left = release(&want, &pool).await;
-        // hosts that left the spec and are peers still carry our file, too
-        let nodes = object.status.clone().unwrap_or_default().nodes;
-        let former = upkeep::former(&nodes, &want);
-        if let Some(visit) = context.pools.visit(&name, &former) {
-            left.extend(release(&want, &visit).await);
-        }
-        if !left.is_empty() {
+    let nodes = object.status.clone().unwrap_or_default().nodes;
+    let left = match usable(object, context).await? {
+        Ok((want, pool)) => {
+            let mut left = release(&want, &pool).await;
+            // hosts that left the spec and are peers still carry our file, too
+            let former = upkeep::former(&nodes, &want);
+            if let Some(visit) = context.pools.visit(&name, &former) {
+                left.extend(release(&want, &visit).await);
+            }
             let since = object
                 .metadata
                 .deletion_timestamp
@@ -490,31 +504,72 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
                 .map(|time| time.0.as_second())
                 .unwrap_or_default();
             let waited = Timestamp::now().as_second().saturating_sub(since);
-            let message = format!("the owner file on {} could not be removed", left.join(", "));
-            if waited < i64::try_from(RELEASE_PATIENCE.as_secs()).unwrap_or(60) {
-                let finding = Finding::no(
-                    ConditionType::InSync,
-                    Reason::DeletionBlocked,
-                    format!("{message}; tried for {} s", RELEASE_PATIENCE.as_secs()),
+            let patience = i64::try_from(RELEASE_PATIENCE.as_secs()).unwrap_or(60);
+            if !left.is_empty() && waited < patience {
+                let message = format!(
+                    "the owner file on {} could not be removed; tried for {} s",
+                    left.join(", "),
+                    RELEASE_PATIENCE.as_secs()
                 );
+                let finding = Finding::no(ConditionType::InSync, Reason::DeletionBlocked, message);
                 write_status(object, context, vec![finding], None).await?;
                 return Ok(Action::requeue(Duration::from_secs(5)));
             }
-            let note = format!(
-                "{message}; it stays there, and who manages that pool next sets spec.takeOver to {}",
-                want.owner
-            );
-            report::publish(
-                context,
-                &object.object_ref(&()),
-                EventType::Warning,
-                "OwnerFileLeft",
-                &note,
-            )
-            .await;
+            let why = "no answer, or a refusal".to_owned();
+            (!left.is_empty()).then_some((left, why))
         }
+        // there is no way to the hosts, and none may ever come
+        Err(findings) => {
+            let listed = object.spec.nodes.iter().map(|node| node.name.clone());
+            let seen = nodes.iter().map(|node| node.name.clone());
+            let all: BTreeSet<String> = listed.chain(seen).collect();
+            let why = findings.into_iter().next().map(|finding| finding.message);
+            Some((all.into_iter().collect(), why.unwrap_or_default()))
+        }
+    };
+    if let Some((hosts, why)) = left {
+        let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
+        let note = owner_file_left(&hosts, &why, &format!("{}.{uid}", context.kube_system));
+        report::publish(
+            context,
+            &object.object_ref(&()),
+            EventType::Warning,
+            "OwnerFileLeft",
+            &note,
+        )
+        .await;
     }
     context.pools.remove(&name);
     finalize::release(&objects, object).await?;
     Ok(Action::await_change())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owner_files_that_stay_are_told_with_their_hosts_and_the_way_to_remove_them() {
+        let owner = "6d8e4b4a-0000-4000-8000-000000000001.6d8e4b4a-0000-4000-8000-000000000002";
+        let hosts = |count| (1..=count).map(|i| format!("node{i}")).collect::<Vec<_>>();
+        let why = "Secret gluster-operator/gluster-ssh (spec.access.ssh.secretRef): does not exist";
+        for (count, names) in [
+            (1, "on node1 could"),
+            (3, "on node1, node2, node3 could"),
+            (12, "node9, node10 and 2 more could"),
+        ] {
+            let note = owner_file_left(&hosts(count), why, owner);
+            let command = format!(
+                "`grep -qxF {owner} /var/lib/gluster-operator/owner && rm /var/lib/gluster-operator/owner`"
+            );
+            let take_over = format!("spec.takeOver to {owner}");
+            for part in [names, &command, &take_over, why] {
+                assert!(note.contains(part), "{part}: {note}");
+            }
+        }
+        let long = vec!["n".repeat(63); 12];
+        let note = owner_file_left(&long, &"why ".repeat(200), owner);
+        let end = note.find("rm /var/lib").unwrap();
+        assert!(end < 950, "what is to be done is not cut off: {end}");
+    }
 }

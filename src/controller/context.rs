@@ -8,7 +8,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
-use crate::api::GlusterCluster;
+use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::names::VolumeName;
 
 use super::calm;
@@ -26,6 +26,8 @@ pub(super) struct Context {
     pub(super) pools: Registry,
     /// The GlusterClusters that there are, once they are watched.
     pub(super) clusters: OnceLock<Store<GlusterCluster>>,
+    /// The GlusterVolumes that there are, once they are watched.
+    pub(super) volumes: OnceLock<Store<GlusterVolume>>,
     pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     /// How often each object failed in a row, by uid; for Ready, which flips at the second miss.
@@ -57,6 +59,7 @@ impl Context {
             kube_system,
             pools: Registry::new(slot),
             clusters: OnceLock::new(),
+            volumes: OnceLock::new(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             metrics: Metrics::new(),
@@ -93,6 +96,22 @@ impl Context {
         if !there {
             self.pools.remove(cluster);
         }
+    }
+
+    /// The metrics as text, without numbers of objects that there are no more, however they went.
+    pub(super) fn numbers(&self) -> String {
+        if let (Some(clusters), Some(volumes)) = (self.clusters.get(), self.volumes.get()) {
+            self.metrics.keep(
+                |cluster| clusters.get(&ObjectRef::new(cluster)).is_some(),
+                |volume| {
+                    volume.split_once('/').is_some_and(|(namespace, name)| {
+                        let object = ObjectRef::new(name).within(namespace);
+                        volumes.get(&object).is_some()
+                    })
+                },
+            );
+        }
+        self.metrics.encode()
     }
 
     /// Counts a miss of that object, or forgets them all; returns how many in a row.

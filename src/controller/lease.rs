@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use thiserror::Error;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Name of the Lease.
@@ -32,17 +33,37 @@ enum Decision {
     Standby,
 }
 
-fn decide(spec: &LeaseSpec, me: &str, now: Timestamp) -> Decision {
-    let holder = spec.holder_identity.as_deref().unwrap_or_default();
-    if holder.is_empty() || holder == me {
-        return Decision::Take;
-    }
-    let seconds = i64::from(spec.lease_duration_seconds.unwrap_or(15));
-    match &spec.renew_time {
-        Some(MicroTime(at)) if now.duration_since(*at) <= SignedDuration::from_secs(seconds) => {
+/// The record of another holder, and since when this process knows it as it is.
+///
+/// Times in it are by that holder's clock and are not compared with ours: one that is ahead would take a Lease that is alive. A
+/// holder that lives renews it, so one whose record has not changed for as long as it holds is gone.
+#[derive(Debug, Default)]
+struct Watched {
+    record: Option<(LeaseSpec, Instant)>,
+}
+
+impl Watched {
+    fn decide(&mut self, spec: &LeaseSpec, me: &str, now: Instant) -> Decision {
+        let holder = spec.holder_identity.as_deref().unwrap_or_default();
+        if holder.is_empty() || holder == me {
+            return Decision::Take;
+        }
+        let since = match &self.record {
+            Some((known, since)) if known == spec => *since,
+            _ => {
+                self.record = Some((spec.clone(), now));
+                now
+            }
+        };
+        let seconds = spec
+            .lease_duration_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        let holds = seconds.map_or(DURATION, Duration::from_secs);
+        if now.duration_since(since) > holds {
+            Decision::Take
+        } else {
             Decision::Standby
         }
-        _ => Decision::Take,
     }
 }
 
@@ -74,8 +95,9 @@ fn spec(me: &str, before: Option<&LeaseSpec>) -> LeaseSpec {
 pub(super) async fn acquire(client: Client, namespace: &str, me: &str) -> Held {
     let leases: Api<Lease> = Api::namespaced(client, namespace);
     let mut told = false;
+    let mut watched = Watched::default();
     loop {
-        match attempt(&leases, me).await {
+        match attempt(&leases, me, &mut watched).await {
             Ok(Some(lease)) => {
                 info!(me, "holds the lease");
                 return Held {
@@ -95,7 +117,11 @@ pub(super) async fn acquire(client: Client, namespace: &str, me: &str) -> Held {
     }
 }
 
-async fn attempt(leases: &Api<Lease>, me: &str) -> Result<Option<Lease>, kube::Error> {
+async fn attempt(
+    leases: &Api<Lease>,
+    me: &str,
+    watched: &mut Watched,
+) -> Result<Option<Lease>, kube::Error> {
     let conflict = |error: kube::Error| match error {
         kube::Error::Api(status) if status.code == 409 => Ok(None),
         error => Err(error),
@@ -115,7 +141,7 @@ async fn attempt(leases: &Api<Lease>, me: &str) -> Result<Option<Lease>, kube::E
             .or_else(conflict);
     };
     let old = lease.spec.clone().unwrap_or_default();
-    if decide(&old, me, Timestamp::now()) == Decision::Standby {
+    if watched.decide(&old, me, Instant::now()) == Decision::Standby {
         return Ok(None);
     }
     lease.spec = Some(spec(me, Some(&old)));
@@ -130,7 +156,7 @@ impl Held {
     /// Renews it until `stop`, then gives it back. Ends with an error when it is lost.
     pub(super) async fn keep(mut self, stop: impl Future<Output = ()>) -> Result<(), Lost> {
         tokio::pin!(stop);
-        let mut renewed = tokio::time::Instant::now();
+        let mut renewed = Instant::now();
         loop {
             tokio::select! {
                 () = &mut stop => {
@@ -154,7 +180,7 @@ impl Held {
             match write {
                 Ok(Ok(lease)) => {
                     self.lease = lease;
-                    renewed = tokio::time::Instant::now();
+                    renewed = Instant::now();
                 }
                 Ok(Err(kube::Error::Api(status))) if status.code == 409 || status.code == 404 => {
                     return Err(Lost("somebody else wrote it".into()));
@@ -171,25 +197,74 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::SignedDuration;
+
     use super::*;
 
-    #[test]
-    fn a_lease_is_taken_only_when_free_or_expired() {
-        let now = Timestamp::now();
-        let held = |by: &str, age: i64| LeaseSpec {
+    /// A record of that holder, renewed so many seconds from now by the holder's clock.
+    fn record(by: &str, renewed: i64, transitions: i32) -> LeaseSpec {
+        LeaseSpec {
             holder_identity: Some(by.into()),
             lease_duration_seconds: Some(15),
-            renew_time: Some(MicroTime(now - SignedDuration::from_secs(age))),
+            renew_time: Some(MicroTime(
+                Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000 + renewed),
+            )),
+            lease_transitions: Some(transitions),
             ..LeaseSpec::default()
-        };
-        for (spec, want) in [
-            (LeaseSpec::default(), Decision::Take),
-            (held("", 0), Decision::Take),
-            (held("me", 100), Decision::Take),
-            (held("other", 14), Decision::Standby),
-            (held("other", 16), Decision::Take),
-        ] {
-            assert_eq!(decide(&spec, "me", now), want, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_taken_when_free_or_ours() {
+        let now = Instant::now();
+        for spec in [LeaseSpec::default(), record("", 0, 0), record("me", 0, 0)] {
+            let decision = Watched::default().decide(&spec, "me", now);
+            assert_eq!(decision, Decision::Take, "{spec:?}");
+        }
+    }
+
+    /// Each row: the record, seconds since the first look, what is done.
+    #[test]
+    fn a_lease_that_lives_is_not_taken_whatever_the_clocks_say() {
+        for renewed in [-100_000, 0, 100_000] {
+            let start = Instant::now();
+            let mut watched = Watched::default();
+            for (record, seconds, want) in [
+                (record("other", renewed, 0), 0, Decision::Standby),
+                (record("other", renewed, 0), 15, Decision::Standby),
+                // renewed: it holds from here on
+                (record("other", renewed + 4, 0), 17, Decision::Standby),
+                (record("other", renewed + 4, 0), 32, Decision::Standby),
+                // lost and taken again
+                (record("other", renewed + 4, 1), 33, Decision::Standby),
+                (record("third", renewed + 4, 1), 40, Decision::Standby),
+                (record("third", renewed + 4, 1), 55, Decision::Standby),
+                (record("third", renewed + 4, 1), 56, Decision::Take),
+            ] {
+                let now = start + Duration::from_secs(seconds);
+                let decision = watched.decide(&record, "me", now);
+                assert_eq!(decision, want, "{renewed} {seconds}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_without_a_duration_holds_as_long_as_ours() {
+        let start = Instant::now();
+        for (said, holds) in [(None, 15), (Some(-1), 15), (Some(40), 40)] {
+            let spec = LeaseSpec {
+                lease_duration_seconds: said,
+                ..record("other", 0, 0)
+            };
+            let mut watched = Watched::default();
+            for (seconds, want) in [
+                (0, Decision::Standby),
+                (holds, Decision::Standby),
+                (holds + 1, Decision::Take),
+            ] {
+                let now = start + Duration::from_secs(seconds);
+                assert_eq!(watched.decide(&spec, "me", now), want, "{said:?} {seconds}");
+            }
         }
     }
 }

@@ -150,6 +150,7 @@ async fn controllers(
     let volumes =
         Controller::new(Api::<GlusterVolume>::all(client.clone()), any()).with_config(options());
     let known = volumes.store();
+    let _ = context.volumes.set(known.clone());
     let (by_cluster, by_pod, by_node) = (known.clone(), known.clone(), known);
     let nodes_seen: Mutex<HashMap<String, NodeFacts>> = Mutex::default();
     let volumes = volumes

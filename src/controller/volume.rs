@@ -25,7 +25,6 @@ use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, Quota
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, Search, VolumeStatus, VolumeView};
 use crate::gluster::names::HostName;
-use crate::gluster::operation::SetShape;
 use crate::gluster::outcome::Class;
 use crate::plan::attach::{self, Wish};
 use crate::plan::deletion::{self, Deletion};
@@ -400,21 +399,9 @@ impl<'a> Work<'a> {
             return;
         }
         let reference = self.object.object_ref(&());
-        let warn = |reason: Reason, note: &'static str| {
-            report::publish(
-                self.context,
-                &reference,
-                EventType::Warning,
-                reason.as_str(),
-                note,
-            )
-        };
-        if target.want.shape == (SetShape::Replicate { copies: 2 }) {
-            warn(Reason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not").await;
-        }
-        let everybody = "*".parse().map(Access::Clients);
-        if everybody.is_ok_and(|everybody| target.want.access == everybody) {
-            warn(Reason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster").await;
+        for (reason, note) in decide::warnings(&target.want) {
+            let (kind, reason) = (EventType::Warning, reason.as_str());
+            report::publish(self.context, &reference, kind, reason, note).await;
         }
     }
 

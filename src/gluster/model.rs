@@ -373,6 +373,8 @@ pub struct VolumeView {
     pub clients: Option<Vec<BrickClients>>,
     /// The answer to that question was the one of bricks that run and have no client at all.
     pub clientless: bool,
+    /// Where each storage host has the volume mounted, or why that is not known; no entry for one that was not asked.
+    pub mounts: BTreeMap<HostName, Result<Vec<String>, String>>,
     /// When bricks of it that did not run were started; `None` when that was not needed for a while.
     pub start_tried: Option<StartTried>,
 }

@@ -403,6 +403,13 @@ pub enum Operation {
     /// Whether the crawl that `quota enable` begins on each host still runs there for a volume
     /// ([`super::output::crawling`]).
     Crawl(VolumeName),
+    /// Clients of GlusterFS that run on the host, and what is mounted there ([`super::output::mounts`]): the bricks tell addresses
+    /// alone, and from those of a storage host its daemons come, too.
+    ///
+    /// The command lines are the surest: they show the mounts of containers and of other namespaces, and those that were taken out
+    /// of sight by `umount -l` while somebody is in them (tried). The table shows what was mounted by another program than
+    /// `glusterfs`. Clients that mount nothing (libgfapi) are in neither.
+    Mounts,
     /// Makes the directory of a brick and marks it. Fails when the device is not mounted any more.
     MakeBrick {
         /// The mount point below which it is made; it must exist.
@@ -584,6 +591,10 @@ impl Operation {
                 "-f",
                 &format!("volfile-id client_per_brick/{volume}[.]client[.]"),
             ])],
+            Self::Mounts => vec![
+                tool(&["pgrep", "-a", "-x", "glusterfs"]),
+                tool(&["cat", "/proc/self/mountinfo"]),
+            ],
             Self::MakeBrick {
                 device,
                 parent,
@@ -779,6 +790,7 @@ impl Operation {
             Self::Survey { .. }
                 | Self::InspectBricks(_)
                 | Self::CountBricks(_)
+                | Self::Mounts
                 | Self::ListTrash { .. }
                 | Self::InspectTrash { .. }
                 | Self::ReadGlusterdVol
@@ -796,6 +808,7 @@ impl Operation {
             Self::InspectBricks(_) => "inspect bricks",
             Self::CountBricks(_) => "count bricks",
             Self::Crawl(_) => "quota crawl",
+            Self::Mounts => "look for mounts",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
             Self::WriteManifest { .. } => "write manifest",

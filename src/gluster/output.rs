@@ -5,6 +5,7 @@
 
 mod gluster;
 mod host;
+mod mounts;
 mod trash;
 
 use super::model::DeviceFacts;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub use gluster::{clientless, clients, option_value, quota, quotas, uuid};
 pub use host::{brick_facts, brick_uses, crawling, missing_programs, survey};
+pub use mounts::mounts;
 pub use trash::{brick_directories, trash, trash_entry};
 
 /// An answer that does not have the form that its command should give.

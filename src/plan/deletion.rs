@@ -116,12 +116,11 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
-    if let (VolumeStatus::Started, Some(why)) = (volume.status, mounted(volume, situation)) {
+    match (volume.status, use_of(volume, situation)) {
+        (VolumeStatus::Started, Use::By(who)) => return wait(who),
         // a brick that hangs may do so for ever
-        return match situation.view.clients {
-            Some(_) => wait(why),
-            None => wait_or_leave(why),
-        };
+        (VolumeStatus::Started, Use::Unknown(why)) => return wait_or_leave(why),
+        _ => {}
     }
     let places: Option<Vec<BrickPlace>> = bricks
         .iter()
@@ -204,23 +203,95 @@ fn trash_name(want: &ValidVolume, places: &[BrickPlace]) -> String {
         .unwrap_or_else(|| place::directory_name(want))
 }
 
-/// Who still has the volume mounted, as far as bricks know; the storage hosts' own daemons do not count.
+/// Whether anybody has a volume mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Nobody.
+    Nobody,
+    /// Somebody: who, and what to do about it.
+    By(String),
+    /// It could not be found out: why.
+    Unknown(String),
+}
+
+impl Use {
+    /// What keeps the volume from being stopped.
+    pub(super) fn reason(self) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::By(why) | Self::Unknown(why) => Some(why),
+        }
+    }
+}
+
+/// How many mounts of a host are named: pods on it have two or more each.
+const NAMED: usize = 3;
+
+/// Who still has the volume mounted: elsewhere by what the bricks say, on storage hosts by what these have mounted. From there
+/// gluster's own daemons are connected, too, so that the address of such a host tells nothing.
+pub(super) fn use_of(volume: &Volume, situation: Situation<'_>) -> Use {
+    match (elsewhere(volume, situation), on_storage(situation)) {
+        (Use::By(who), _) | (_, Use::By(who)) => Use::By(who),
+        (Use::Unknown(why), _) | (_, Use::Unknown(why)) => Use::Unknown(why),
+        (Use::Nobody, Use::Nobody) => Use::Nobody,
+    }
+}
+
+/// Who has it mounted by what the bricks say, storage hosts aside.
 ///
 /// Bricks without any client answer like bricks that could not be asked (measured on 10.3: an empty `<clientsStatus/>` and
 /// an error text with opRet 0). Where self-heal or quota daemons must be among the clients such an answer is unknown; a
 /// distributed volume without quota has none, and there it counts as nobody. No answer is always unknown: a brick that hangs
 /// gives none, with all of its clients waiting for it.
-pub(super) fn mounted(volume: &Volume, situation: Situation<'_>) -> Option<String> {
+fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
     let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
     let Some(clients) = &situation.view.clients else {
-        return (daemons || !situation.view.clientless)
-            .then(|| "which clients have the volume mounted could not be found out".into());
+        return if daemons || !situation.view.clientless {
+            Use::Unknown("which clients have the volume mounted could not be found out".into())
+        } else {
+            Use::Nobody
+        };
     };
     let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
-    let stranger = addresses.find(|address| !situation.wish.storage.contains(*address))?;
-    Some(format!(
-        "the volume is mounted on {stranger}; unmount it there"
-    ))
+    match addresses.find(|address| !situation.wish.storage.contains(*address)) {
+        Some(stranger) => Use::By(format!(
+            "the volume is mounted on {stranger}; unmount it there"
+        )),
+        None => Use::Nobody,
+    }
+}
+
+/// Who has it mounted on a storage host. One that was not asked, or did not answer, may have.
+fn on_storage(situation: Situation<'_>) -> Use {
+    let mut unknown = Use::Nobody;
+    for node in &situation.cluster.nodes {
+        match situation.view.mounts.get(&node.name) {
+            Some(Ok(mounts)) if mounts.is_empty() => {}
+            Some(Ok(mounts)) => {
+                let named: Vec<&str> = mounts.iter().take(NAMED).map(String::as_str).collect();
+                let more = match mounts.len().saturating_sub(NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                return Use::By(format!(
+                    "the volume is mounted on {} at {}{more}; unmount it there",
+                    node.name,
+                    named.join(", ")
+                ));
+            }
+            other => {
+                let why = match other {
+                    Some(Err(why)) => format!(" ({why})"),
+                    _ => String::new(),
+                };
+                unknown = Use::Unknown(format!(
+                    "whether {} has the volume mounted could not be found out{why}",
+                    node.name
+                ));
+            }
+        }
+    }
+    unknown
 }
 
 /// Why a directory with our mark is not moved: a volume of whatever name has it. Directories that were named by hand may have

@@ -103,6 +103,27 @@ pub fn forbidden(key: &OptionKey) -> Option<&'static str> {
         .map(|(_, why)| *why)
 }
 
+/// Keys that nobody sets through `spec.options` of a cluster, with the reason. Whoever edits a cluster is root on its hosts, so these
+/// are not about rights: they do what the object does not say, or what can't be taken back.
+const NEVER_IN_POOL: &[(&str, &str)] = &[
+    (
+        "cluster.op-version",
+        "raising it can't be undone; see spec.opVersion",
+    ),
+    (
+        "cluster.enable-shared-storage",
+        "a hook script makes a volume of its own with it and mounts it on every host, and deletes that volume with all its data when it is switched off; type it on a host if you want that",
+    ),
+];
+
+/// Why that key may not be set for a pool; `None` when it may be set.
+pub fn forbidden_in_pool(key: &OptionKey) -> Option<&'static str> {
+    NEVER_IN_POOL
+        .iter()
+        .find(|(never, _)| *never == key.as_str())
+        .map(|(_, why)| *why)
+}
+
 /// Why nobody may set that value: a path on the hosts.
 pub fn forbidden_value(value: &OptionValue) -> Option<&'static str> {
     value

@@ -237,14 +237,11 @@ pub fn cluster(
         }
     }
     let options = parse_options("spec.options", &spec.options, &mut problems);
-    for key in options
-        .keys()
-        .filter(|key| matches!(key.as_str(), "cluster.op-version"))
-    {
-        problems.push(Invalid::spec(
-            "spec.options",
-            format!("{key} can't be set here: raising it can't be undone; see spec.opVersion"),
-        ));
+    for (key, value) in &options {
+        let why = options::forbidden_in_pool(key).or_else(|| options::forbidden_value(value));
+        problems.extend(
+            why.map(|why| Invalid::spec("spec.options", format!("{key} can't be set here: {why}"))),
+        );
     }
     let op_version = match (spec.op_version.policy, spec.op_version.version) {
         (OpVersionPolicy::Keep, None) => OpVersionWish::Keep,

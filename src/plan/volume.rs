@@ -9,6 +9,7 @@ use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaLimit, QuotaView, Volume, VolumeStatus, VolumeView,
 };
 use crate::gluster::names::{ALLOW_OPTION, Brick, Bytes, HostName};
+use crate::gluster::operation::SetShape;
 
 use super::attach::{self, Wish};
 use super::ownership::{self, Verdict};
@@ -163,7 +164,23 @@ fn wanted_by(wish: &Wish) -> Option<String> {
 
 /// Why a volume that is to be stopped is not.
 fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
-    wanted_by(situation.wish).or_else(|| super::deletion::mounted(volume, situation))
+    wanted_by(situation.wish).or_else(|| super::deletion::use_of(volume, situation).reason())
+}
+
+/// What is allowed and dangerous all the same, to be told once.
+pub fn warnings(want: &ValidVolume) -> Vec<(Reason, &'static str)> {
+    let mut found = Vec::new();
+    if want.shape == (SetShape::Replicate { copies: 2 }) {
+        found.push((Reason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not"));
+    }
+    let open = match &want.access {
+        Access::Clients(addresses) => addresses.as_str().split(',').any(|address| address == "*"),
+        Access::OneWriter => false,
+    };
+    if open {
+        found.push((Reason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster"));
+    }
+    found
 }
 
 /// Plans for a volume that shall be there.

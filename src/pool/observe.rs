@@ -170,19 +170,17 @@ impl Pool {
                 None => QuotaView::Unknown,
             }
         };
-        let ((bricks, quota), (clients, crawling)) = join(
-            join(bricks, quota),
-            join(
-                async {
-                    match clients_from {
-                        Some(name) => self.ask(name, Gluster::Clients(volume.clone())).await,
-                        None => None,
-                    }
-                },
-                crawling,
-            ),
-        )
-        .await;
+        let users = async {
+            match clients_from {
+                Some(name) => {
+                    let clients = self.ask(name, Gluster::Clients(volume.clone()));
+                    join(clients, self.mounts(volume)).await
+                }
+                None => (None, BTreeMap::new()),
+            }
+        };
+        let ((bricks, quota), ((clients, mounts), crawling)) =
+            join(join(bricks, quota), join(users, crawling)).await;
         self.remember_limit(volume, &quota);
         let limit_before = self.memory().limits.get(volume).copied();
         VolumeView {
@@ -192,6 +190,7 @@ impl Pool {
             limit_before,
             quota,
             crawling,
+            mounts,
             clientless: clients.as_ref().is_some_and(output::clientless),
             clients: clients.and_then(|answer| output::clients(&answer).ok()),
             start_tried: self
@@ -279,6 +278,18 @@ impl Pool {
         .await;
         let known: Option<Vec<bool>> = answers.into_iter().collect();
         known.map(|all| all.into_iter().any(|one| one))
+    }
+
+    /// Where each host has the volume mounted.
+    async fn mounts(&self, volume: &VolumeName) -> BTreeMap<HostName, Result<Vec<String>, String>> {
+        let answers = join_all(self.hosts.iter().map(|(name, host)| async move {
+            let found = match host.perform(&Operation::Mounts).await {
+                Ok(outputs) => output::mounts(&outputs, volume).map_err(|error| error.to_string()),
+                Err(error) => Err(error.why),
+            };
+            (name.clone(), found)
+        }));
+        answers.await.into_iter().collect()
     }
 
     pub(super) async fn ask(

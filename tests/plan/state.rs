@@ -148,6 +148,88 @@ fn a_distributed_volume_whose_clients_are_not_known_is_neither_stopped_nor_delet
     }
 }
 
+/// What a host said it has mounted; `None` when it was not asked.
+type Mounts = Option<Result<Vec<String>, String>>;
+
+/// From the addresses of storage hosts their daemons come, too: what is mounted there is asked of the hosts themselves.
+#[test]
+fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
+    let spec = |state: &str| {
+        json!({
+            "layout": {"replicate": {"copies": 3}}, "state": state, "deletionPolicy": "Delete",
+        })
+    };
+    let (world, cluster, _) = ready(spec("Started"), 3);
+    let stop = want(&cluster, spec("Stopped"), &[]);
+    let wish = Wish {
+        storage: ["10.0.9.1".to_owned()].into(),
+        ..Wish::default()
+    };
+    let at = |list: &[&str]| Some(Ok(list.iter().map(|&at| at.to_owned()).collect()));
+    let way_out = "set spec.deletionPolicy to Retain";
+    let rows: [(Mounts, &[&str], &[&str]); 5] = [
+        (at(&[]), &[], &[]),
+        (
+            at(&["/mnt/a"]),
+            &["mounted on n2 at /mnt/a; unmount it there"],
+            &[way_out],
+        ),
+        (
+            at(&["/1", "/2", "/3", "/4", "/5"]),
+            &["mounted on n2 at /1, /2, /3 and 2 more;"],
+            &[way_out],
+        ),
+        (
+            Some(Err("sshd says no".into())),
+            &["whether n2 has the volume mounted could not be found out (sshd says no)"],
+            &[],
+        ),
+        (
+            None,
+            &["whether n2 has the volume mounted could not be found out"],
+            &[],
+        ),
+    ];
+    for (mounts, says, says_not) in rows {
+        world.with(&stop, &cluster, |situation| {
+            let mut view = situation.view.clone();
+            view.clients = Some(client("10.0.9.1"));
+            let name = "n2".parse().unwrap();
+            match &mounts {
+                Some(mounts) => view.mounts.insert(name, mounts.clone()),
+                None => view.mounts.remove(&name),
+            };
+            let situation = Situation {
+                wish: &wish,
+                view: &view,
+                ..situation
+            };
+            let stopping = volume::plan(&stop, situation);
+            let Deletion::Going(going) = deletion::plan(&stop, situation, &[]) else {
+                panic!("it is there");
+            };
+            for (found, kind) in [
+                (&stopping, ConditionType::InSync),
+                (&going, ConditionType::Progressing),
+            ] {
+                assert_eq!(found.steps.is_empty(), !says.is_empty(), "{mounts:?}");
+                let finding = found.findings.iter().rfind(|finding| finding.kind == kind);
+                let message = &finding.unwrap().message;
+                for says in says {
+                    assert!(message.contains(says), "{message}");
+                }
+                for says in says_not {
+                    assert!(!message.contains(says), "{message}");
+                }
+            }
+            if !says.is_empty() {
+                let blocked = Some(Reason::StopBlocked);
+                assert_eq!(reason(&stopping, ConditionType::InSync), blocked);
+            }
+        });
+    }
+}
+
 #[test]
 fn a_stopped_volume_is_in_sync_and_not_ready_and_starts_again() {
     let (mut world, cluster, _) = ready(spec("Started"), 3);

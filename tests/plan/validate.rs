@@ -88,6 +88,20 @@ fn clusters() {
             &["cluster.op-version", "undone"],
         ),
         (
+            "a volume that nobody declares",
+            "/options",
+            json!({"cluster.enable-shared-storage": "enable"}),
+            "spec.options",
+            &["cluster.enable-shared-storage", "deletes that volume"],
+        ),
+        (
+            "a path on the hosts",
+            "/options",
+            json!({"cluster.daemon-log-level": "/etc/passwd"}),
+            "spec.options",
+            &["cluster.daemon-log-level", "'/'"],
+        ),
+        (
             "a bad owner",
             "/takeOver",
             json!("a b"),

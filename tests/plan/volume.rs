@@ -1038,3 +1038,31 @@ fn bricks_by_name_do_not_lie_in_others() {
         );
     }
 }
+
+#[test]
+fn what_is_dangerous_is_told() {
+    let (two, open) = (Reason::TwoCopies, Reason::OpenToNetwork);
+    let copies = |copies| json!({"layout": {"replicate": {"copies": copies}}});
+    let with = |mode: &str| {
+        json!({
+            "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi", "claim": {"name": "c", "accessModes": [mode]},
+        })
+    };
+    let known = json!({"clients": {"addresses": ["10.0.*"]}});
+    let any = json!({"clients": {"addresses": ["10.0.0.1", "*"]}});
+    for (clients, spec, told) in [
+        (json!({}), copies(2), &[two, open][..]),
+        (json!({}), copies(3), &[open]),
+        (known.clone(), copies(2), &[two]),
+        (known.clone(), copies(3), &[]),
+        (known, json!({"layout": {"distribute": 2}}), &[]),
+        (json!({}), with("ReadWriteMany"), &[open]),
+        (json!({}), with("ReadWriteOnce"), &[]),
+        (any, copies(3), &[open]),
+    ] {
+        let cluster = cluster(3, clients.clone());
+        let found = volume::warnings(&want(&cluster, spec.clone(), &[]));
+        let reasons: Vec<Reason> = found.iter().map(|(reason, _)| *reason).collect();
+        assert_eq!(reasons, told, "{clients} {spec}");
+    }
+}

@@ -250,6 +250,19 @@ impl World {
             crawling: self.crawling,
             clients: Some(vec![]),
             clientless: false,
+            mounts: cluster
+                .nodes
+                .iter()
+                .map(|node| {
+                    let silent = self.hosts[&node.name].silent.is_some();
+                    let found = if silent {
+                        Err("no answer".to_owned())
+                    } else {
+                        Ok(Vec::new())
+                    };
+                    (node.name.clone(), found)
+                })
+                .collect(),
             start_tried: None,
         }
     }

@@ -186,6 +186,21 @@ impl SimulatedPool {
             .insert(volume.to_owned(), addresses.collect());
     }
 
+    /// Somebody mounts a volume on a host of the pool, by hand or by a pod.
+    pub fn mount_volume(&self, host: &HostName, volume: &str, path: &HostPath) {
+        if let Some(machine) = self.world().machines.get_mut(host.as_str()) {
+            let mounts = &mut machine.volume_mounts;
+            mounts.insert(path.to_string(), volume.to_owned());
+        }
+    }
+
+    /// What [`Self::mount_volume`] mounted there is unmounted.
+    pub fn unmount_volume(&self, host: &HostName, path: &HostPath) {
+        if let Some(machine) = self.world().machines.get_mut(host.as_str()) {
+            machine.volume_mounts.remove(path.as_str());
+        }
+    }
+
     /// Somebody else holds or leaves one of our locks on a host.
     pub fn hold_lock(&self, host: &HostName, lock: &str, held: bool) {
         if let Some(machine) = self.world().machines.get_mut(host.as_str()) {

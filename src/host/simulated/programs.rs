@@ -6,7 +6,7 @@ use crate::gluster::outcome::Output;
 use super::Quirk;
 use super::answers::{silence, text};
 use super::files::{Files, Node, parent};
-use super::world::{Machine, World};
+use super::world::{Machine, Volume, World};
 
 impl World {
     /// Runs an argument vector.
@@ -56,6 +56,10 @@ impl World {
                     text(1, "", "")
                 }
             }
+            ["pgrep", "-a", "-x", "glusterfs"] => match self.clients_on(host) {
+                list if list.is_empty() => text(1, "", ""),
+                list => text(0, &list, ""),
+            },
             ["date", "+%s"] => text(0, &format!("{}\n", self.now.as_secs()), ""),
             ["du", rest @ ..] => self.count(host, rest),
             // what it removes, or counts, takes no time here
@@ -69,6 +73,40 @@ impl World {
             },
         }
     }
+}
+
+impl World {
+    /// What `pgrep -a` shows of the clients of a host: its own daemons, and mounts.
+    fn clients_on(&self, host: &str) -> String {
+        let Some(machine) = self.machines.get(host) else {
+            return String::new();
+        };
+        let started = machine.volumes.iter().filter(|(_, one)| one.started());
+        let healed = started.filter(|(_, volume)| volume.shape.set() > 1);
+        let healers = healed.map(|(name, _)| {
+            format!(
+                "-s localhost --volfile-id shd/{name} --process-name glustershd --client-pid=-6"
+            )
+        });
+        let limited = machine.volumes.values().any(Volume::quota);
+        let quotad = limited
+            .then(|| "-s localhost --volfile-id gluster/quotad --process-name quotad".to_owned());
+        let mounts = machine.volume_mounts.iter().map(|(path, volume)| {
+            format!("--process-name fuse --volfile-server={host} --volfile-id=/{volume} {path}")
+        });
+        let all = healers.chain(quotad).chain(mounts).enumerate();
+        let line = |(at, words)| format!("{} /usr/sbin/glusterfs {words}\n", 5000 + at);
+        all.map(line).collect::<Vec<_>>().concat()
+    }
+}
+
+/// The mounts of volumes, as the kernel lists them.
+fn volume_mounts(machine: &Machine) -> String {
+    let line = |(at, (path, volume)): (usize, (&String, &String))| {
+        let (id, name) = (900 + at, &machine.name);
+        format!("{id} 1 0:{id} / {path} rw,relatime - fuse.glusterfs {name}:/{volume} rw\n")
+    };
+    machine.volume_mounts.iter().enumerate().map(line).collect()
 }
 
 fn missing(words: &[&str]) -> Output {
@@ -94,6 +132,10 @@ fn gone(program: &str, doing: &str, path: &str) -> Output {
 }
 
 fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
+    if let ["cat", "/proc/self/mountinfo"] = words {
+        let table = machine.files.mountinfo() + &volume_mounts(machine);
+        return text(0, &table, "");
+    }
     let files = &mut machine.files;
     match words {
         ["which", wanted @ ..] => {
@@ -121,7 +163,6 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             Some(_) => text(32, "", ""),
             None => text(1, "", ""),
         },
-        ["cat", "/proc/self/mountinfo"] => text(0, &files.mountinfo(), ""),
         ["cat", path] => match files.get(path).map(|node| node.content.clone()) {
             Some(Some(content)) => text(0, &content, ""),
             Some(None) => text(1, "", &format!("cat: {path}: Is a directory\n")),

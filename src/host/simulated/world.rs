@@ -133,6 +133,8 @@ pub(super) struct Machine {
     pub programs: BTreeSet<String>,
     /// Volumes whose crawl never ends.
     pub crawls: BTreeSet<String>,
+    /// Where volumes are mounted, and which.
+    pub volume_mounts: BTreeMap<String, String>,
 }
 
 impl Machine {
@@ -205,6 +207,7 @@ impl World {
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
             crawls: BTreeSet::new(),
+            volume_mounts: BTreeMap::new(),
         };
         self.machines.insert(name.to_owned(), machine);
         self.set_ping_timeout(name, 0);
