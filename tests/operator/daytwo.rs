@@ -41,6 +41,12 @@ fn day_two() {
             );
         });
         threads.spawn(|| {
+            world.scene(
+                "a one-writer volume goes to another node only when its old one is shut out",
+                || crate::onewriter::changes_hands(world),
+            );
+        });
+        threads.spawn(|| {
             world.scene("options come, change and go; those of others stay", || {
                 options(world);
             });

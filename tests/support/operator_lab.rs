@@ -1,5 +1,5 @@
 //! The controller as a process of its own, between a real API server and real storage hosts: five of them, of which
-//! the first three become the pool `prod`, and one client.
+//! the first three become the pool `prod`, and two clients.
 //!
 //! One lab serves all tests of a program, one after the other. It goes down when the test's process ends.
 #![allow(dead_code)] // each test program uses a part of it
@@ -98,7 +98,7 @@ impl World {
             .expect("bash starts");
         assert!(network.status.success(), "{}", said(&network));
         let (kube, hosts) = std::thread::scope(|threads| {
-            let hosts = threads.spawn(|| GlusterLab::up_as(&names, 5, 1));
+            let hosts = threads.spawn(|| GlusterLab::up_as(&names, 5, 2));
             let kube = kubernetes(&names);
             (kube, hosts.join())
         });
