@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, volume,
-    world,
+    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, world,
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -402,11 +401,10 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
         bricks.len() == 3 && bricks.iter().all(|brick| brick["online"] == true),
         "{bricks:?}"
     );
-    let _ = volume;
     state
 }
 
-/// `quota list`, which has to wait while the controller asks for the same.
+/// The bytes of a uuid.
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     (0..digits.len())
