@@ -117,8 +117,8 @@ up(){ local before= token pod node pod2 node2 pod3 node3 first
 
   begin "3. What Kubernetes says, and what gluster says"
   run "kubectl get gc,gv,pvc,pods -o wide"
-  run "hack/demo.sh sh node1 gluster volume info default_mysql"
-  run "hack/demo.sh sh node1 gluster volume quota default_mysql list"
+  shows "hack/demo.sh sh node1 gluster volume info default_mysql" "Number of Bricks: 1 x 3 = 3"
+  shows "hack/demo.sh sh node1 gluster volume quota default_mysql list" "2.0GB"
   [ "$(kubectl get pvc mysql-data -o jsonpath='{.status.phase}')" = Bound ] || die "the claim is not Bound"
   end "Ready, Bound, Running; three bricks and a limit of 2 GiB"
 
@@ -154,6 +154,10 @@ up(){ local before= token pod node pod2 node2 pod3 node3 first
   end "kubeconfig: $(short "$KUBECONFIG")"
   say; printf '%s\n' "${SUMMARY[@]}"; say "   $(since "$BEGIN") s in all"
 }
+shows(){ # COMMAND WORDS: fails unless what it prints has them
+  run "$1" | tee "$D/said"
+  sed -i 1d "$D/said" # the command itself
+  grep -qF -- "$2" "$D/said" || die "that does not say '$2'"; }
 short(){ printf %s "${1#"$PROJECT"/}"; }
 reads(){ # POD TOKEN: fails unless the row is there
   sql "$1" "show databases like 'mydb'; select id from mydb.notes where id = '$2'" | tee "$D/said"

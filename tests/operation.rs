@@ -451,7 +451,7 @@ fn any_gluster() -> impl Strategy<Value = Gluster> {
     let brick = move || (host(), path()).prop_map(|(host, path)| Brick { host, path });
     let key = || valid::<OptionKey>("[A-Za-z][A-Za-z0-9._-]{0,20}\\.[a-z0-9-]{1,20}");
     // any printable character, and quotes, dollars and semicolons more often; a leading dash is not a name of ours
-    let value = || valid::<OptionValue>("[!-~]{1,256}|[-$`;'\"\\\\&|<>(){}*?!#~%=]{1,20}");
+    let value = || valid::<OptionValue>("[!$-\\[\\]-_a-~]{1,256}|[-$;'&|<>(){}*?!~%=]{1,20}");
     let pairs = move || prop::collection::btree_map(key(), value(), 1..5);
     let shape = prop_oneof![
         Just(SetShape::Distribute),

@@ -17,6 +17,8 @@ mod daytwo;
 mod faults;
 #[path = "operator/hostile.rs"]
 mod hostile;
+#[path = "operator/onewriter.rs"]
+mod onewriter;
 #[path = "operator/planned.rs"]
 mod planned;
 #[path = "operator/played.rs"]

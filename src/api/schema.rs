@@ -22,11 +22,12 @@ pub const ZONE: &str = "^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$";
 /// How long the trash is kept: a number with its unit, or never.
 pub const RETENTION: &str = "^([1-9][0-9]{0,4}[smhd]|Never)$";
 /// The value of an option, the same as [`crate::gluster::names::OptionValue`], with its length of 1 to 256.
-pub const OPTION_VALUE: &str = "^[!-,.-~][!-~]*$";
+pub const OPTION_VALUE: &str = r"^[!$-,.-\[\]-_a-~][!$-\[\]-_a-~]*$";
 /// Names of namespaced Kubernetes objects.
 pub const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// Options of a pool or volume: at most 64 keys, values of 1 to 256 printable characters without blanks, the first not `-`.
+/// Options of a pool or volume: at most 64 keys, values of 1 to 256 printable characters without blanks, backtick, `"`, `\` and `#`, the
+/// first not `-`.
 pub fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

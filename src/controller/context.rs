@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::events::{Recorder, Reporter};
@@ -28,7 +29,9 @@ pub(super) struct Context {
     pub(super) clusters: OnceLock<Store<GlusterCluster>>,
     /// The GlusterVolumes that there are, once they are watched.
     pub(super) volumes: OnceLock<Store<GlusterVolume>>,
-    pub(super) recorder: Recorder,
+    reporter: Reporter,
+    /// Who sends events, by their words, and when last.
+    recorders: Mutex<HashMap<String, (Recorder, Instant)>>,
     pub(super) metrics: Metrics,
     /// How often each object failed in a row, by uid; for Ready, which flips at the second miss.
     pub(super) misses: Mutex<HashMap<String, u32>>,
@@ -60,7 +63,8 @@ impl Context {
             pools: Registry::new(slot),
             clusters: OnceLock::new(),
             volumes: OnceLock::new(),
-            recorder: Recorder::new(client.clone(), reporter),
+            reporter,
+            recorders: Mutex::default(),
             client,
             metrics: Metrics::new(),
             misses: Mutex::default(),
@@ -68,6 +72,24 @@ impl Context {
             calm: calm::Registry::default(),
             wake,
         }
+    }
+
+    /// Who sends an event with these words. A recorder takes an event of the same reason for the one before, counts it and leaves
+    /// the words of the first: "node b is admitted" was told as a second "node a is admitted". So each text has a recorder of
+    /// its own, for as long as that counts events together.
+    pub(super) fn recorder(&self, note: &str) -> Recorder {
+        const COUNTED: Duration = Duration::from_secs(6 * 60);
+        let mut recorders = self
+            .recorders
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        recorders.retain(|_, (_, last)| last.elapsed() < COUNTED);
+        let (recorder, last) = recorders.entry(note.to_owned()).or_insert_with(|| {
+            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            (recorder, Instant::now())
+        });
+        *last = Instant::now();
+        recorder.clone()
     }
 
     /// How often that object failed in a row.

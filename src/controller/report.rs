@@ -102,11 +102,11 @@ pub(super) async fn publish(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(note),
+        note: Some(note.clone()),
         action: "Reconcile".into(),
         secondary: None,
     };
-    if let Err(error) = context.recorder.publish(&event, object).await {
+    if let Err(error) = context.recorder(&note).publish(&event, object).await {
         warn!(%error, reason, "event was not published");
     }
 }

@@ -133,10 +133,13 @@ name!(
     /// The value of an option. A line break keeps glusterd from starting again, 4096 bytes crash it
     /// (both measured), and a blank can't be passed on its standard input: so printable ASCII, and short. Nor may it begin
     /// with `-`: gluster takes its own options anywhere on the line, and as root it wrote the file of a value
-    /// `--log-file=/tmp/x` (measured).
+    /// `--log-file=/tmp/x` (measured). Values stand as they are in the files that every brick and every mount is started
+    /// from, and whoever reads such a file runs what stands between backticks as a command, as root (measured); `"`, `\` and `#`
+    /// end or eat the line there, so that nothing of that volume starts any more.
     OptionValue, "option value",
-    "1 to 256 printable ASCII characters without blanks, the first not '-'",
-    |text| (1..=256).contains(&text.len()) && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_graphic())
+    "1 to 256 printable ASCII characters without blanks, '`', '\"', '\\' and '#', the first not '-'",
+    |text| (1..=256).contains(&text.len()) && !text.starts_with('-')
+        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '`' | '"' | '\\' | '#'))
 );
 
 name!(
@@ -375,8 +378,35 @@ mod tests {
         ] {
             assert!(bad.parse::<HostPath>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a b", "a\tb", "ä", "a\n", "-1", "--log-file=/x", &long] {
+        for bad in [
+            "",
+            "a b",
+            "a\tb",
+            "ä",
+            "a\n",
+            "-1",
+            "--log-file=/x",
+            "`id`",
+            "a`",
+            "\"",
+            "a\"b",
+            "\\",
+            "a\\",
+            "#",
+            &long,
+        ] {
             assert!(bad.parse::<OptionValue>().is_err(), "{bad:?}");
+        }
+        for good in [
+            "75%",
+            "*.jpg:3,*:1",
+            "$(id)",
+            "a;b|c&d",
+            "'",
+            "^[.](.+)[.][^.]+$",
+            "~[]^_",
+        ] {
+            assert!(good.parse::<OptionValue>().is_ok(), "{good:?}");
         }
         for bad in ["", "noxlator", "a b.c", "-a.b", "--xml.x", "a.b\n", "a."] {
             assert!(bad.parse::<OptionKey>().is_err(), "{bad:?}");

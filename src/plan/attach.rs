@@ -131,7 +131,12 @@ pub fn plan(
             .any(|pod| pod.node == node && !pod.finished && !pod.deleting)
             || wish.wanted().is_none())
     {
-        return refresh(name, volume, wish, node);
+        let stays = refresh(name, volume, wish, node);
+        return if stays.steps.is_empty() {
+            kept_out(wish, node).unwrap_or(stays)
+        } else {
+            stays
+        };
     }
     let Some(next) = wish.wanted() else {
         return match holder {
@@ -173,6 +178,32 @@ pub fn plan(
         }
         Holder::Nobody => admit(name, wish, next, clients),
     }
+}
+
+/// Who waits while the holder keeps the volume. Nothing can be done about it, and a pod that hangs there wants to be explained.
+fn kept_out(wish: &Wish, holder: &str) -> Option<Plan> {
+    let running = |pod: &&PodUse| !pod.finished && !pod.deleting;
+    let next = wish
+        .pods
+        .iter()
+        .filter(running)
+        .find(|pod| pod.node != holder)?;
+    let keeps = wish
+        .pods
+        .iter()
+        .filter(running)
+        .find(|pod| pod.node == holder)?;
+    let message = format!(
+        "node {} waits for the volume with {}: {} on node {holder} has it, and keeps it until it is deleted, also while {holder} is \
+         not ready",
+        next.node, next.pod, keeps.pod
+    );
+    let finding = Finding::no(ConditionType::Progressing, Reason::WaitingForFence, message);
+    // it may last, and need not be looked at again by itself: pods and nodes that change are told at once
+    Some(Plan {
+        findings: vec![finding],
+        ..Plan::default()
+    })
 }
 
 fn fence(name: &VolumeName, node: &str) -> Plan {
@@ -374,14 +405,17 @@ mod tests {
             "nothing",
             "never for NotReady alone"
         );
-        assert_eq!(
-            decide(
+        for a_ready in [true, false] {
+            let kept = decide(
                 "10.0.0.1",
-                &wish(false, &[pod("a", false), pod("b", false)]),
-                None
-            ),
-            "nothing"
-        );
+                &wish(a_ready, &[pod("a", false), pod("b", false)]),
+                None,
+            );
+            assert!(
+                kept.starts_with("wait: node b waits") && kept.contains("mysql-on-a"),
+                "{kept}"
+            );
+        }
         let mut gone = wish(true, &[pod("a", true), pod("b", false)]);
         gone.nodes.get_mut("a").unwrap().out_of_service = true;
         assert_eq!(decide("10.0.0.1", &gone, None), "fence a");

@@ -124,12 +124,18 @@ pub fn forbidden_in_pool(key: &OptionKey) -> Option<&'static str> {
         .map(|(_, why)| *why)
 }
 
-/// Why nobody may set that value: a path on the hosts.
+/// Why nobody may set that value: a path on the hosts, or a word that bricks and mounts do not take for a value in the files
+/// that they are started from (measured: none of them starts any more).
 pub fn forbidden_value(value: &OptionValue) -> Option<&'static str> {
-    value
-        .as_str()
-        .contains('/')
-        .then_some("a value with '/' would name a file on the storage hosts")
+    match value.as_str() {
+        path if path.contains('/') => {
+            Some("a value with '/' would name a file on the storage hosts")
+        }
+        "volume" | "type" | "end-volume" | "subvolumes" | "option" => {
+            Some("as a value it would keep bricks and mounts from starting")
+        }
+        _ => None,
+    }
 }
 
 /// True if the cluster's list lets tenants set the key.
@@ -373,6 +379,8 @@ mod tests {
             assert!(forbidden(&key(good)).is_none(), "{good}");
         }
         assert!(forbidden_value(&"/etc/passwd".parse().unwrap()).is_some());
+        assert!(forbidden_value(&"end-volume".parse().unwrap()).is_some());
+        assert!(forbidden_value(&"volumes".parse().unwrap()).is_none());
     }
 
     #[test]

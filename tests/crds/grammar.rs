@@ -68,7 +68,7 @@ fn near() -> impl Strategy<Value = String> {
         4 => "[a-c0-2]{1,4}".boxed(),
         3 => prop::sample::select(vec![".", "-", "_", "/", ":", "*", "..", "/..", "/.", "~", "255", "256", "10.", ".*", "all", "gluster_shared_storage"])
             .prop_map(str::to_owned).boxed(),
-        1 => prop::sample::select(vec!["\n", " ", "'", "\"", ";", "$(x)", "ü", "\0", "\t", "%", "+", "A", "Gi", "Mi"]).prop_map(str::to_owned).boxed(),
+        1 => prop::sample::select(vec!["\n", " ", "'", "\"", "`", "\\", "#", "]", "^", ";", "$(x)", "ü", "\0", "\t", "%", "+", "A", "Gi", "Mi"]).prop_map(str::to_owned).boxed(),
         1 => "[a-z]{15,40}".boxed(),
     ];
     prop::collection::vec(token, 0..9).prop_map(|tokens| tokens.concat())

@@ -31,6 +31,7 @@ fn layouts() -> Vec<Layout> {
     let one = |name, spec, type_name, count, set| Layout {
         name,
         spec,
+        exact: &[],
         type_name,
         count,
         set,
@@ -138,6 +139,22 @@ fn layouts() -> Vec<Layout> {
             "2 x (2 + 1) = 6",
             parts(3),
         ),
+        Layout {
+            // two on one host, in one directory; and no order that placing would come to
+            exact: &[
+                "node6:/srv/bricks/d1/exact/one",
+                "node1:/srv/bricks/d1/exact/deep/one",
+                "node4:/srv/bricks/d1/exact",
+                "node6:/srv/bricks/d1/exact/two",
+            ],
+            ..one(
+                "exact",
+                json!({"replicate": {"copies": 2}, "distribute": 2}),
+                "Distributed-Replicate",
+                "2 x 2 = 4",
+                copies(2),
+            )
+        },
     ]
 }
 
@@ -173,11 +190,11 @@ fn every_layout_on_six_hosts() {
     stage("files lie where they should");
     runtime.block_on(stopped_and_started(&world, &all[2]));
     stage("stopped and started");
-    for layout in all
-        .iter()
-        .filter(|layout| ["distribute-arbiter", "distribute-disperse"].contains(&layout.name))
-    {
+    for layout in all.iter().filter(|layout| {
+        ["distribute-arbiter", "distribute-disperse", "exact"].contains(&layout.name)
+    }) {
         runtime.block_on(world.delete(layout));
+        world.is_in_the_trash(layout);
         world.restore(layout);
         data::reads(&world, layout);
     }

@@ -79,6 +79,8 @@ pub struct Layout {
     pub name: &'static str,
     /// `spec.layout`.
     pub spec: Value,
+    /// `spec.bricks`; none: the planner places them.
+    pub exact: &'static [&'static str],
     /// `Type:` of `gluster volume info`.
     pub type_name: &'static str,
     /// `Number of Bricks:`.
@@ -112,7 +114,7 @@ impl<'a> World<'a> {
             .collect();
         let spec = json!({
             "access": {"ssh": {"secretRef": {"name": "s"}}}, "nodes": nodes,
-            "tenancy": {"namespaces": {"from": "All"}},
+            "tenancy": {"namespaces": {"from": "All"}, "bricks": "Allow"},
         });
         let spec = serde_json::from_value(spec).unwrap();
         let cluster = validate::cluster("prod", UID, KUBE, &spec).unwrap();
@@ -189,7 +191,7 @@ impl<'a> World<'a> {
 
     pub async fn make(&self, layouts: &[Layout]) {
         let all = layouts.iter().map(|layout| async {
-            let want = self.want(layout.name, &json!({"layout": layout.spec}));
+            let want = self.want(layout.name, &layout.fields());
             let failed = self.settle(&want).await;
             assert!(failed.is_empty(), "{}: {failed:?}", layout.name);
         });
@@ -298,10 +300,9 @@ impl<'a> World<'a> {
     /// To the trash, with its manifest.
     pub async fn delete(&self, layout: &Layout) {
         self.unmount(layout.name);
-        let want = self.want(
-            layout.name,
-            &json!({"layout": layout.spec, "state": "Stopped"}),
-        );
+        let mut spec = layout.fields();
+        spec["state"] = json!("Stopped");
+        let want = self.want(layout.name, &spec);
         for _ in 0..10 {
             let (pool, view, wish) = self.look(&want).await;
             let situation = self.situation(&pool, &view, &wish);
@@ -320,9 +321,29 @@ impl<'a> World<'a> {
         panic!("{}: it stays", layout.name);
     }
 
+    /// What lies in the trash of the volume's bricks: those named by hand may lie side by side, and have 8 hex of their path in
+    /// their names there.
+    pub fn is_in_the_trash(&self, layout: &Layout) {
+        for brick in layout.exact {
+            let (host, path) = brick.split_once(':').unwrap();
+            let hash = self
+                .lab
+                .shell(host, &format!("printf %s {path} | sha256sum | cut -c1-8"));
+            let entry = format!(
+                "/srv/bricks/d1/.trash/shop_{}-*-{}",
+                layout.name,
+                hash.trim()
+            );
+            let look = format!(
+                "test -d {entry}/.glusterfs && test -f $(echo {entry}).json && ! test -e {path}"
+            );
+            self.lab.shell(host, &look);
+        }
+    }
+
     /// Does by hand what the manifest says.
     pub fn restore(&self, layout: &Layout) {
-        let want = self.want(layout.name, &json!({"layout": layout.spec}));
+        let want = self.want(layout.name, &layout.fields());
         let file = format!("/srv/bricks/d1/.trash/{}-*.json", want.volume);
         let found = names().find_map(|host| {
             let output = self.lab.sh(
@@ -390,6 +411,15 @@ impl<'a> World<'a> {
 }
 
 impl Layout {
+    /// What a spec has of it.
+    pub fn fields(&self) -> Value {
+        let mut fields = json!({"layout": self.spec});
+        if !self.exact.is_empty() {
+            fields["bricks"] = json!(self.exact);
+        }
+        fields
+    }
+
     /// Its bricks, as gluster lists them.
     pub fn bricks(&self, world: &World<'_>) -> Vec<Brick> {
         let info = world.gluster(&format!("volume info shop_{}", self.name));
@@ -417,6 +447,10 @@ impl Layout {
         assert_eq!(field("Number of Bricks:"), self.count, "{}", self.name);
         let size = self.size();
         let bricks = self.bricks(world);
+        if !self.exact.is_empty() {
+            let list: Vec<String> = bricks.iter().map(ToString::to_string).collect();
+            assert_eq!(list, self.exact, "{}: the order of bricks", self.name);
+        }
         for set in bricks.chunks(size) {
             let mut zones = [0; 3];
             for (at, brick) in set.iter().enumerate() {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::planned::{file_of, plan, steps};
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, VOLUMES, World, as_declared, condition, is_false, say, text, volume, world,
+    CLUSTERS, DEVICE, VOLUMES, World, as_declared, condition, is_false, say, text, until, volume,
+    world,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -179,7 +180,7 @@ fn leaving(world: &World) {
         VOLUMES,
         &on_pair(
             "spread",
-            &json!({"layout": {"distribute": 2}, "deletionPolicy": "Delete"}),
+            &json!({"layout": {"distribute": 2}, "capacity": "64Mi", "deletionPolicy": "Delete"}),
         ),
     );
     world.wait_volume("spread", SOON, "is as declared", as_declared);
@@ -196,6 +197,8 @@ fn leaving(world: &World) {
         assert!(begin.elapsed() < SOON, "{}", info());
         std::thread::sleep(Duration::from_millis(300));
     }
+
+    quota_timeouts(world, info);
 
     // a brick keeps the host
     set(world, "pair", &json!({"nodes": nodes(world, &["node4"])}));
@@ -268,6 +271,25 @@ fn leaving(world: &World) {
     assert!(!world.path("node5", OWNER_FILE).exists(), "it is nobody's");
     assert!(world.path("node4", OWNER_FILE).exists());
     told(world, "pair", &["NodeDetached", "node5"]);
+}
+
+/// How soon writers are stopped is edited: volumes that are there follow, one of the two values and both, and back.
+fn quota_timeouts(world: &World, info: impl Fn() -> String) {
+    for (wanted, soft, hard) in [
+        (json!({"soft": 30, "hard": 7}), 30, 7),
+        (json!({"soft": 20, "hard": null}), 20, 5),
+        (Value::Null, 10, 5),
+    ] {
+        set(world, "pair", &json!({"quotaTimeouts": wanted}));
+        let lines = [
+            format!("features.soft-timeout: {soft}\n"),
+            format!("features.hard-timeout: {hard}\n"),
+        ];
+        until(SOON, &format!("{lines:?}"), || {
+            let text = info();
+            lines.iter().all(|line| text.contains(line))
+        });
+    }
 }
 
 /// What a shorter retention destroys at once is told, and not done by that.

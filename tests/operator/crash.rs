@@ -1,13 +1,13 @@
 //! The controller is killed after each step and before the next; so is a glusterd in the middle of one.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, volume,
-    world,
+    CLUSTERS, DEVICE, History, POOL, VOLUMES, World, as_declared, condition, is_false, say, stop,
+    text, until, world,
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -93,6 +93,13 @@ fn killed_at_every_step_it_comes_to_the_same_end() {
             same(&converged(world, "self"));
         },
     );
+    world.scene(
+        "told to end, it finishes its step and hands over to the one that stands by",
+        || {
+            let name = handed_over(world);
+            same(&converged(world, name));
+        },
+    );
     world.scene("a torn create goes to the trash", || {
         world.kill_controller();
         let uid = text(&world.volume("torn", &fields())["metadata"]["uid"]).to_owned();
@@ -148,6 +155,56 @@ fn killed_at_every_step_it_comes_to_the_same_end() {
         world.delete(&format!("{VOLUMES}/{}", text(&item["metadata"]["name"])));
     }
     world.curtain();
+}
+
+/// The controller gets SIGTERM in the middle of a volume, while another one stands by. Gives the volume's name.
+fn handed_over(world: &World) -> &'static str {
+    const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/gluster-operator/leases/gluster-operator-controller";
+    const NAME: &str = "handed";
+    // a Lease holds for 15 s, so what is taken sooner was given back
+    const AT_ONCE: Duration = Duration::from_secs(5);
+    let holder = || text(&world.get(LEASE).unwrap()["spec"]["holderIdentity"]).to_owned();
+    assert_eq!(holder(), "operator-0");
+    let log = world.names.dir.join("standby.log");
+    let standby = world.spawn_controller("operator-1", "standby.log");
+    until(SOON, "the other one stands by", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("standing by"))
+    });
+    let histories = POOL.map(|host| world.history(host));
+    let writes = || -> Vec<String> { histories.iter().flat_map(History::writes).collect() };
+    world.volume(NAME, &fields());
+    until(SOON, "the volume is being made", || {
+        writes().iter().any(|line| line.contains("volume create "))
+    });
+    let begin = Instant::now();
+    let status = world.stop_controller();
+    let ended = begin.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert_ne!(holder(), "operator-0", "it was given back");
+    let given = Instant::now();
+    until(SOON, "the other one has the lease", || {
+        holder() == "operator-1"
+    });
+    let taken = given.elapsed();
+    say(&format!(
+        "       ended {:.1} s after SIGTERM, taken over {:.1} s later",
+        ended.as_secs_f64(),
+        taken.as_secs_f64()
+    ));
+    assert!(taken < AT_ONCE, "{taken:?}");
+    converged(world, NAME);
+    // neither did what the other one had done
+    let writes = writes().join("\n");
+    for (_, words) in STEPS {
+        let words = words.replace("NAME", &format!("shop_{NAME}"));
+        assert_eq!(writes.matches(&words).count(), 1, "{words}:\n{writes}");
+    }
+    // and where nobody stands by, it is free
+    assert_eq!(stop(standby).code(), Some(0));
+    assert_eq!(holder(), "");
+    world.start_controller();
+    until(AT_ONCE, "the lease is held", || holder() == "operator-0");
+    NAME
 }
 
 fn converged(world: &World, name: &str) -> Value {
@@ -206,10 +263,7 @@ fn killed_at_bricks(world: &World, name: &str, enough: impl Fn(usize, usize) -> 
         enough(marked, made)
     });
     std::thread::sleep(Duration::from_millis(700));
-    let writes: Vec<String> = histories
-        .iter()
-        .flat_map(super::support::operator_lab::History::writes)
-        .collect();
+    let writes: Vec<String> = histories.iter().flat_map(History::writes).collect();
     assert_eq!(
         writes,
         Vec::<String>::new(),
@@ -228,9 +282,7 @@ fn killed_after(world: &World, at: usize) -> (String, impl Fn() -> Vec<String>) 
         let lines = {
             let volume = format!(" shop_{name} ");
             move || -> Vec<String> {
-                let all = histories
-                    .iter()
-                    .flat_map(super::support::operator_lab::History::writes);
+                let all = histories.iter().flat_map(History::writes);
                 all.filter(|line| line.replace(" :", "  :").contains(&volume))
                     .collect()
             }
@@ -265,7 +317,7 @@ fn killed_after(world: &World, at: usize) -> (String, impl Fn() -> Vec<String>) 
 fn glusterd_killed(world: &World, name: &str, victim: &str) {
     let uid = text(&world.volume(name, &fields())["metadata"]["uid"]).to_owned();
     let path = brick_path(&format!("shop_{name}"), &uid);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     while !POOL.iter().all(|host| {
         xattr(world, host, &path, "trusted.glusterfs.volume-id").is_some() || *host != victim
     }) && !POOL
@@ -290,7 +342,7 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
     if start().status.success() {
         // or it starts, and no change of the volume gets through: its own part of the create was cut off later
         let torn = "Commit failed on localhost";
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         let ready = |object: &Value| condition(object, "Ready").0 == "True";
         let object = loop {
             let object = world.get(&format!("{VOLUMES}/{name}")).unwrap();
@@ -402,11 +454,10 @@ fn end_state(world: &World, object: &Value) -> BTreeMap<String, String> {
         bricks.len() == 3 && bricks.iter().all(|brick| brick["online"] == true),
         "{bricks:?}"
     );
-    let _ = volume;
     state
 }
 
-/// `quota list`, which has to wait while the controller asks for the same.
+/// The bytes of a uuid.
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     (0..digits.len())

@@ -41,6 +41,18 @@ fn day_two() {
             );
         });
         threads.spawn(|| {
+            world.scene(
+                "a claim that somebody else has made is left alone, and ours is made when it is gone",
+                || not_our_claim(world),
+            );
+        });
+        threads.spawn(|| {
+            world.scene(
+                "a one-writer volume goes to another node only when its old one is shut out",
+                || crate::onewriter::changes_hands(world),
+            );
+        });
+        threads.spawn(|| {
             world.scene("options come, change and go; those of others stay", || {
                 options(world);
             });
@@ -399,6 +411,54 @@ fn stopped(world: &World) {
     drop(mount);
     assert_eq!(limit(world, "shop_still"), "64.0MB");
     world.delete(&format!("{VOLUMES}/still"));
+}
+
+/// A claim of the wanted name that somebody else has made is left alone, and told; when it is gone, ours is made.
+fn not_our_claim(world: &World) {
+    const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
+    let path = format!("{CLAIMS}/taken-data");
+    let theirs = world.post(
+        CLAIMS,
+        &json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "taken-data", "labels": {"app": "other"}},
+            "spec": {"accessModes": ["ReadWriteMany"], "storageClassName": "", "resources": {"requests": {"storage": "32Mi"}}},
+        }),
+    );
+    let claim = json!({"name": "taken-data", "accessModes": ["ReadWriteMany"]});
+    world.volume("taken", &json!({"capacity": "64Mi", "claim": claim}));
+    let object = world.wait_volume("taken", SOON, "tells of the claim", |object| {
+        is_false(
+            object,
+            "InSync",
+            "ClaimConflict",
+            &[
+                "PersistentVolumeClaim taken-data",
+                "not made for this volume",
+            ],
+        ) && condition(object, "Ready").0 == "True"
+    });
+    world.wait_event("taken", &["ClaimConflict", "taken-data"]);
+    let now = world.get(&path).unwrap();
+    for field in ["/metadata/uid", "/metadata/labels", "/spec"] {
+        assert_eq!(now.pointer(field), theirs.pointer(field), "{field}");
+    }
+    assert!(now["metadata"]["deletionTimestamp"].is_null(), "{now}");
+    let persistent = format!(
+        "/api/v1/persistentvolumes/gv-{}",
+        text(&object["metadata"]["uid"])
+    );
+    assert_eq!(
+        world.get(&persistent),
+        None,
+        "nothing that theirs could be bound to"
+    );
+    world.delete(&path);
+    ready(world, "taken");
+    let ours = world.wait(&path, SOON, "is bound", |claim| {
+        claim["status"]["phase"] == "Bound"
+    });
+    assert_ne!(ours["metadata"]["uid"], theirs["metadata"]["uid"]);
+    world.delete(&format!("{VOLUMES}/taken"));
 }
 
 fn retain(world: &World) {

@@ -6,10 +6,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use gluster_operator::gluster::names::OptionValue;
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, OWN_VOLUMES, POOL, VOLUMES, World, condition, is_false, is_read, say, text,
+    CLUSTERS, DEVICE, OWN_VOLUMES, VOLUMES, World, as_declared, condition, is_false, is_read, say,
     volume, world,
 };
 
@@ -292,7 +293,7 @@ fn hostile_input_reaches_no_host() {
         "witness",
         Duration::from_secs(40),
         "is as declared",
-        super::support::operator_lab::as_declared,
+        as_declared,
     );
     // long enough for each kind of look: both kinds of objects come round
     std::thread::sleep(Duration::from_secs(17));
@@ -350,10 +351,11 @@ fn hostile_input_reaches_no_host() {
                 "       {sent} strings, {refused} refused by the API server, {judged} by the controller ({:.1} s)",
                 begin.elapsed().as_secs_f64()
             ));
-            // values of options: printable characters are fine for the API server, and judged by the controller
-            for text in hostile().into_iter().filter(|text| {
-                !text.chars().all(|c| c.is_ascii_graphic()) || text.is_empty() || text.len() > 256
-            }) {
+            // values of options; what is fine as one reaches gluster in a scene of its own
+            for text in hostile()
+                .into_iter()
+                .filter(|text| text.parse::<OptionValue>().is_err())
+            {
                 for (path, body) in [
                     (
                         VOLUMES,
@@ -484,12 +486,132 @@ fn hostile_input_reaches_no_host() {
             assert_eq!(condition(&witness, "Ready").0, "True");
         },
     );
+    world.scene(
+        "values of options reach gluster literally, or are refused in its words",
+        || literally(world),
+    );
     for host in ["node1", "node2", "node3", "node4", "node5"] {
         world.lab(&["service", host, "sshd", "restart"]);
     }
     world.restart_controller();
     world.delete(&format!("{VOLUMES}/witness"));
     world.curtain();
+}
+
+/// Options that take any text: of the bricks, of every mount, and one that the cluster's default list allows to tenants.
+const FREE_TEXT: [&str; 3] = [
+    "storage.gfid2path-separator",
+    "cluster.rsync-hash-regex",
+    "performance.xattr-cache-list",
+];
+
+/// What the grammar of values lets through is text for gluster, for bricks and for mounts, and nothing else anywhere.
+fn literally(world: &World) {
+    const NAME: &str = "literal";
+    // in the name of nothing else on a host
+    const VOLUME: &str = "gluster-operator_literal";
+    let path = format!("{OWN_VOLUMES}/{NAME}");
+    let info = |volume: &str| world.gluster("node1", &["volume", "info", volume]);
+    let edit = |options: &Value| {
+        world.patch(&path, &json!({"spec": {"options": options}}));
+    };
+    let declared = || {
+        world.wait(
+            &path,
+            Duration::from_secs(40),
+            "is as declared",
+            as_declared,
+        );
+    };
+    world.post(OWN_VOLUMES, &volume(NAME, &json!({})));
+    declared();
+    let witness = info("shop_witness");
+    let before = Picture::of(world);
+
+    let values = [
+        "$(cd${IFS}srv;touch${IFS}pwned)",
+        ";touch${IFS}pwned;",
+        "a;touch>pwned",
+        "'",
+        "a'b",
+        "|touch>pwned",
+        "a>pwned",
+        "a&&touch<pwned",
+        "$PATH",
+        "{a,b}",
+        "*",
+        "~root",
+        "!",
+        "%n%s",
+        "@revoked",
+    ];
+    for round in values.chunks(FREE_TEXT.len()) {
+        let options: BTreeMap<_, _> = FREE_TEXT.into_iter().zip(round).collect();
+        edit(&json!(options));
+        declared();
+        let said = info(VOLUME);
+        for (key, value) in &options {
+            let line = format!("{key}: {value}");
+            assert!(said.lines().any(|one| one == line), "{line} in {said}");
+        }
+    }
+    // a word of the files that bricks are started from, and a path
+    for value in ["end-volume", "$(touch${IFS}/srv/pwned)"] {
+        edit(&json!({FREE_TEXT[1]: value}));
+        world.wait(&path, Duration::from_secs(20), "is refused", |object| {
+            is_false(object, "InSync", "NotAllowed", &["spec.options", value])
+        });
+    }
+    assert!(!info(VOLUME).contains("end-volume"));
+    // an option that takes sizes: gluster's own words, and the others apply
+    let mixed = json!({"performance.cache-size": "$(id)", FREE_TEXT[0]: "$(id);", FREE_TEXT[1]: "|id", FREE_TEXT[2]: "'$(id)'"});
+    edit(&mixed);
+    let object = world.wait(&path, Duration::from_secs(40), "says it", |object| {
+        is_false(
+            object,
+            "InSync",
+            "BadOption",
+            &["performance.cache-size", "$(id)"],
+        )
+    });
+    say(&format!("       {}", condition(&object, "InSync").2));
+    edit(&json!({"performance.cache-size": null}));
+    declared();
+    // bricks and a mount that are started from files with such values in them
+    world.gluster("node1", &["volume", "stop", VOLUME]);
+    world.wait(&path, Duration::from_secs(40), "runs again", |object| {
+        as_declared(object) && info(VOLUME).contains("Status: Started")
+    });
+    let at = format!("/mnt/{VOLUME}");
+    let line = format!(
+        "mkdir -p {at} && mount -t glusterfs node1:/{VOLUME} {at} && cd {at} && stat -f -c %T . | grep -q fuse &&
+         echo word > file && cat file && rm file; cd /; umount -l {at}; rmdir {at}; ls -d /srv/pwned /pwned /root/pwned; true"
+    );
+    assert_eq!(world.hosts.shell("client1", &line), "word\n");
+
+    let after = Picture::of(world);
+    // its own files, and the list of bricks that the daemons for healing are started from
+    let others =
+        |file: &&String| !file.contains(VOLUME) && !file.ends_with("/glustershd-server.vol");
+    let differs = |file: &&String| before.files.get(*file) != after.files.get(*file);
+    let changed: BTreeSet<_> = before
+        .files
+        .keys()
+        .chain(after.files.keys())
+        .filter(others)
+        .filter(differs)
+        .collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+    for write in after
+        .writes
+        .iter()
+        .filter(|line| !before.writes.contains(line))
+    {
+        assert!(write.contains(VOLUME), "{write}");
+    }
+    assert_eq!(info("shop_witness"), witness);
+    world.delete(&path);
+    world.wait_gone(&path, Duration::from_secs(40));
 }
 
 /// Which of the hostile strings are plain words in that field.
@@ -663,5 +785,4 @@ fn walk(root: &Path, at: &Path, host: &str, files: &mut BTreeMap<String, String>
             walk(root, &path, host, files);
         }
     }
-    let _ = (POOL, text);
 }

@@ -1,5 +1,5 @@
 //! The controller as a process of its own, between a real API server and real storage hosts: five of them, of which
-//! the first three become the pool `prod`, and one client.
+//! the first three become the pool `prod`, and two clients.
 //!
 //! One lab serves all tests of a program, one after the other. It goes down when the test's process ends.
 #![allow(dead_code)] // each test program uses a part of it
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl World {
             .expect("bash starts");
         assert!(network.status.success(), "{}", said(&network));
         let (kube, hosts) = std::thread::scope(|threads| {
-            let hosts = threads.spawn(|| GlusterLab::up_as(&names, 5, 1));
+            let hosts = threads.spawn(|| GlusterLab::up_as(&names, 5, 2));
             let kube = kubernetes(&names);
             (kube, hosts.join())
         });
@@ -138,21 +138,31 @@ impl World {
         Some(world)
     }
 
-    /// The pool of three hosts is made by a controller that is killed as soon as the first of two probes is done.
+    /// The pool of three hosts is made by a controller that is killed as soon as the first of two probes is done; when the kill came
+    /// too late, the hosts are taken apart again, and it is tried once more.
     fn set_up_pool(&mut self) {
         let begin = Instant::now();
-        let history = self.history("node1");
-        self.start_controller();
         let spec = self.cluster_spec(&POOL);
         self.post(CLUSTERS, &json!({"apiVersion": "gluster-operator.io/v1alpha1", "kind": "GlusterCluster", "metadata": {"name": "prod"}, "spec": spec}));
-        self.kill_when(Duration::from_secs(20), || {
-            history
-                .writes()
-                .iter()
-                .any(|line| line.contains("peer probe"))
-        });
-        std::thread::sleep(Duration::from_millis(700));
-        self.probe = history.writes().join("\n");
+        for _ in 0..4 {
+            let history = self.history("node1");
+            self.start_controller();
+            self.kill_when(Duration::from_secs(20), || {
+                history
+                    .writes()
+                    .iter()
+                    .any(|line| line.contains("peer probe"))
+            });
+            // what had been sent by then would be there by now
+            std::thread::sleep(Duration::from_millis(700));
+            self.probe = history.writes().join("\n");
+            if self.probe.lines().count() == 1 {
+                break;
+            }
+            for host in &POOL[1..] {
+                self.gluster("node1", &["peer", "detach", host]);
+            }
+        }
         self.start_controller();
         self.wait_cluster(
             "prod",
@@ -444,6 +454,16 @@ impl World {
         child.wait().expect("it ends");
     }
 
+    /// SIGTERM, as the kubelet sends it; waits for the end.
+    pub fn stop_controller(&self) -> ExitStatus {
+        let child = self
+            .controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        stop(child.expect("a controller runs"))
+    }
+
     pub fn restart_controller(&self) {
         self.kill_controller();
         self.start_controller();
@@ -673,6 +693,24 @@ impl World {
             );
         }
         say(&text);
+    }
+}
+
+/// Ends a controller by SIGTERM, and gives how it ended.
+pub fn stop(mut child: Child) -> ExitStatus {
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return status;
+        }
+        if begin.elapsed() > Duration::from_secs(30) {
+            child.kill().expect("it runs");
+            panic!("SIGTERM does not end the controller");
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
