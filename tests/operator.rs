@@ -11,6 +11,8 @@ mod support;
 mod cluster;
 #[path = "operator/crash.rs"]
 mod crash;
+#[path = "operator/data.rs"]
+mod data;
 #[path = "operator/daytwo.rs"]
 mod daytwo;
 #[path = "operator/faults.rs"]

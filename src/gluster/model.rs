@@ -371,6 +371,8 @@ pub struct VolumeView {
     pub crawling: Option<bool>,
     /// Client addresses by brick; `None` when not asked or not found out.
     pub clients: Option<Vec<BrickClients>>,
+    /// Why they could not be found out, where they were asked for.
+    pub clients_unknown: Option<String>,
     /// The answer to that question was the one of bricks that run and have no client at all.
     pub clientless: bool,
     /// Where each storage host has the volume mounted, or why that is not known; no entry for one that was not asked.

@@ -12,6 +12,8 @@ use super::place::{device_full, device_ready};
 use super::step::Step;
 use super::validate::ValidCluster;
 
+/// Of a longer ping-timeout, in seconds, not even a command that waits for it makes glusterd notice in time that a peer hangs.
+const NOTICED_IN_TIME: u32 = 60;
 /// When to look again while something is wrong.
 pub const RETRY: Duration = Duration::from_secs(10);
 
@@ -171,6 +173,10 @@ pub fn within_reach(want: &ValidCluster, pool: &PoolView) -> Option<PoolView> {
 
 /// Why no write may be sent now though hosts answer: a silent host that the coordinator still believes to be connected
 /// makes every locking command hang for 120 s.
+///
+/// Not where a glusterd hangs on a host that lives, and there is a ping-timeout: its kernel still answers for it, and pings are only sent
+/// while something is asked of it, so without a command nobody would ever notice. The first one is refused after that time, and
+/// from then on the pool goes on without the host.
 pub fn held_back(want: &ValidCluster, pool: &PoolView) -> Option<String> {
     let coordinator = coordinator(want, pool)?;
     let facts = pool.facts(coordinator)?;
@@ -178,7 +184,13 @@ pub fn held_back(want: &ValidCluster, pool: &PoolView) -> Option<String> {
         .answered()
         .filter_map(|(_, facts)| facts.state.uuid.as_ref())
         .collect();
-    for (name, why, _) in pool.silent() {
+    let is_pinged = facts
+        .ping_timeout
+        .is_some_and(|seconds| (1..=NOTICED_IN_TIME).contains(&seconds));
+    for (name, why, kind) in pool.silent() {
+        if kind == SilentKind::Glusterd && is_pinged {
+            continue;
+        }
         let node = want.nodes.iter().find(|node| node.name == *name);
         let names = [
             name.as_str(),

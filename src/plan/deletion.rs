@@ -247,7 +247,11 @@ fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
     let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
     let Some(clients) = &situation.view.clients else {
         return if daemons || !situation.view.clientless {
-            Use::Unknown("which clients have the volume mounted could not be found out".into())
+            let why = situation.view.clients_unknown.as_ref();
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            Use::Unknown(format!(
+                "which clients have the volume mounted could not be found out{why}"
+            ))
         } else {
             Use::Nobody
         };

@@ -179,8 +179,21 @@ impl Pool {
                 None => (None, BTreeMap::new()),
             }
         };
-        let ((bricks, quota), ((clients, mounts), crawling)) =
+        let ((bricks, quota), ((answer, mounts), crawling)) =
             join(join(bricks, quota), join(users, crawling)).await;
+        let clients = answer.as_ref().map(output::clients).transpose();
+        let (clients, clients_unknown) = match clients {
+            Ok(Some(clients)) => (Some(clients), None),
+            Ok(None) => (
+                None,
+                clients_from.map(|host| format!("{host} was not reached")),
+            ),
+            Err(why) => {
+                let said = answer.as_ref().map(|answer| answer.stdout.as_str());
+                debug!(%volume, %why, said, "an answer that tells nothing of clients");
+                (None, Some(why.to_string()))
+            }
+        };
         self.remember_limit(volume, &quota);
         let limit_before = self.memory().limits.get(volume).copied();
         VolumeView {
@@ -191,8 +204,9 @@ impl Pool {
             quota,
             crawling,
             mounts,
-            clientless: clients.as_ref().is_some_and(output::clientless),
-            clients: clients.and_then(|answer| output::clients(&answer).ok()),
+            clientless: answer.as_ref().is_some_and(output::clientless),
+            clients,
+            clients_unknown,
             start_tried: self
                 .memory()
                 .brick_starts

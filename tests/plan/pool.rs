@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{HostView, PoolView};
+use gluster_operator::gluster::model::{HostView, PoolView, SilentKind};
 use gluster_operator::gluster::names::HostName;
 use gluster_operator::plan::cluster::{self as pool, Membership};
 use gluster_operator::plan::step::Step;
@@ -327,13 +327,52 @@ fn a_silent_host_that_is_believed_connected_holds_everything_back() {
     view.hosts.remove(&host("n3"));
     let unknown = HostView::Silent {
         why: "?".into(),
-        kind: gluster_operator::gluster::model::SilentKind::Unreachable,
+        kind: SilentKind::Unreachable,
     };
     view.hosts.insert(host("a-stranger"), unknown);
     assert!(
         pool::held_back(&want, &view).is_some(),
         "a silent host that is not listed any more"
     );
+}
+
+/// With a ping-timeout of 10, glusterd 10.3 saw nothing of a peer that was stopped by a signal for as long as nothing was asked of it;
+/// a `volume set` was refused after 10 s, and the next one done.
+#[test]
+fn a_glusterd_that_hangs_holds_nothing_back_where_a_command_makes_it_noticed() {
+    let want = cluster(3, json!({"options": {"cluster.brick-multiplex": "on"}}));
+    let mut world = World::settled(&want);
+    world.hosts.get_mut(&host("n3")).unwrap().silent = Some(true);
+    let held = |timeout: Option<u32>, kind: SilentKind| {
+        let mut view = world.view(&want);
+        for facts in view.hosts.values_mut() {
+            if let HostView::Answered(facts) = facts {
+                facts.ping_timeout = timeout;
+            }
+        }
+        let silent = HostView::Silent {
+            why: "?".into(),
+            kind,
+        };
+        view.hosts.insert(host("n3"), silent);
+        let found = pool::plan(&want, &view);
+        assert_eq!(
+            found.steps.is_empty(),
+            pool::held_back(&want, &view).is_some()
+        );
+        found.steps.is_empty()
+    };
+    for (timeout, kind, expected) in [
+        (Some(10), SilentKind::Glusterd, false),
+        (Some(0), SilentKind::Glusterd, true),
+        (None, SilentKind::Glusterd, true),
+        // each command would take minutes
+        (Some(300), SilentKind::Glusterd, true),
+        // a host that is gone is noticed by the connection itself, unless a command waits on it
+        (Some(10), SilentKind::Unreachable, true),
+    ] {
+        assert_eq!(held(timeout, kind), expected, "{timeout:?} {kind:?}");
+    }
 }
 
 #[test]

@@ -82,6 +82,35 @@ pub fn until(deadline: Duration, what: &str, mut good: impl FnMut() -> bool) {
     }
 }
 
+/// What is waited for after a fault: its name, the seconds from the fault on within which it has to hold, and how it is looked at.
+pub type Clocked<'a> = (&'a str, u64, &'a dyn Fn() -> bool);
+
+/// Waits until each of these has held once, and says after how many seconds since `begin` it did, for each of its own: a sum of waits
+/// would hide which of them was late.
+pub fn clocked(begin: Instant, waits: &[Clocked<'_>]) {
+    let mut held: Vec<Option<f64>> = vec![None; waits.len()];
+    while held.iter().any(Option::is_none) {
+        for ((what, deadline, good), held) in waits.iter().zip(&mut held) {
+            if held.is_some() {
+                continue;
+            }
+            let late = begin.elapsed() > Duration::from_secs(*deadline);
+            if good() {
+                *held = Some(begin.elapsed().as_secs_f64());
+            } else {
+                assert!(!late, "{what}: not within {deadline} s");
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let told: Vec<String> = waits
+        .iter()
+        .zip(held.into_iter().flatten())
+        .map(|((what, ..), seconds)| format!("{what} after {seconds:.1} s"))
+        .collect();
+    say(&format!("       {}", told.join(", ")));
+}
+
 impl World {
     fn up() -> Option<Self> {
         let begin = Instant::now();
@@ -225,6 +254,17 @@ impl World {
         kind: &str,
         body: &str,
     ) -> Result<Value, Refusal> {
+        let text = self.request_text(method, path, kind, body)?;
+        Ok(serde_json::from_str(&text).expect("JSON"))
+    }
+
+    fn request_text(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &str,
+    ) -> Result<String, Refusal> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -239,7 +279,7 @@ impl World {
             .block_on(asked)
             .expect("the API server answers in 30 s")
         {
-            Ok(text) => Ok(serde_json::from_str(&text).expect("JSON")),
+            Ok(text) => Ok(text),
             Err(kube::Error::Api(status)) => Err(Refusal {
                 code: status.code,
                 message: status.message.clone(),
@@ -291,6 +331,21 @@ impl World {
             Err(Refusal { code: 404, .. }) => None,
             Err(refusal) => panic!("{path}: {refusal:?}"),
         }
+    }
+
+    /// All that became of an object since it was as given, in order: also what was true for a moment only.
+    pub fn changes(&self, collection: &str, since: &Value) -> Vec<Value> {
+        let [name, version] = ["name", "resourceVersion"].map(|key| text(&since["metadata"][key]));
+        let path = format!(
+            "{collection}?watch=true&timeoutSeconds=1&resourceVersion={version}&fieldSelector=metadata.name%3D{name}"
+        );
+        let told = self
+            .request_text("GET", &path, "application/json", "")
+            .unwrap_or_else(|refusal| panic!("{path}: {refusal:?}"));
+        let event = |line: &str| -> Value { serde_json::from_str(line).expect("JSON") };
+        told.lines()
+            .map(|line| event(line)["object"].take())
+            .collect()
     }
 
     pub fn delete(&self, path: &str) {

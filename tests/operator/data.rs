@@ -1,0 +1,91 @@
+//! Data while something is broken: a volume on the client whose old file is read from bricks, and which takes new ones.
+
+use std::thread::ScopedJoinHandle;
+use std::time::Instant;
+
+use crate::support::operator_lab::World;
+
+/// A volume mounted on the client, with a file in it. It is unmounted when the value is dropped.
+pub(crate) struct Mounted<'a> {
+    world: &'a World,
+    at: String,
+    sum: String,
+}
+
+impl<'a> Mounted<'a> {
+    /// Mounts it from the first of these servers that answers, and writes the file.
+    pub(crate) fn of(world: &'a World, servers: &[&str], volume: &str) -> Self {
+        let at = format!("/mnt/{volume}");
+        let (first, others) = servers.split_first().unwrap();
+        let source = format!("{first}:/{volume}");
+        let mount = match others {
+            [] => format!("mount -t glusterfs {source} {at}"),
+            others => format!(
+                "mount -t glusterfs -o backup-volfile-servers={} {source} {at}",
+                others.join(":")
+            ),
+        };
+        // mount gives 0 with nothing mounted, too
+        world.hosts.shell(
+            "client1",
+            &format!("mkdir -p {at} && {mount} && grep -q ' {at} fuse.glusterfs' /proc/mounts"),
+        );
+        let mut mounted = Self {
+            world,
+            at,
+            sum: String::new(),
+        };
+        mounted.sh("dd if=/dev/urandom of=old bs=100k count=10 conv=fsync status=none");
+        mounted.sum = mounted.sum_of("old");
+        mounted
+    }
+
+    /// A line of shell in its root, which has to succeed.
+    pub(crate) fn sh(&self, line: &str) -> String {
+        let line = format!("cd {} && {line}", self.at);
+        self.world.hosts.shell("client1", &line)
+    }
+
+    /// Exit code and words of a line of shell in its root that may fail.
+    pub(crate) fn try_sh(&self, line: &str) -> (Option<i32>, String) {
+        let line = format!("cd {} && {line}", self.at);
+        let output = self.world.hosts.sh("client1", &["sh", "-c", &line]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    }
+
+    /// As bricks have it: not from what the client keeps in its memory.
+    fn sum_of(&self, file: &str) -> String {
+        self.sh(&format!(
+            "dd if={file} iflag=direct bs=128k status=none | sha256sum"
+        ))
+    }
+
+    /// The file of before is as it was.
+    pub(crate) fn is_whole(&self) {
+        assert_eq!(self.sum_of("old"), self.sum, "{}: an old file", self.at);
+    }
+
+    /// The file of before is as it was, and a new one takes bytes and gives them back. Tells how many seconds that took.
+    pub(crate) fn serves(&self) -> f64 {
+        let begin = Instant::now();
+        self.is_whole();
+        self.sh("head -c 1000000 /dev/urandom > /root/new");
+        self.sh("dd if=/root/new of=new bs=128k conv=fsync status=none");
+        self.sh("dd if=new iflag=direct bs=128k status=none | cmp - /root/new && rm new");
+        begin.elapsed().as_secs_f64()
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        self.world.hosts.sh("client1", &["umount", "-l", &self.at]);
+    }
+}
+
+/// What a thread of a scene gave, or its panic with its words.
+pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
