@@ -116,7 +116,7 @@ pub fn command(words: &[String], deadline: u64) -> Command {
 /// Lines for gluster's standard input as a command.
 pub fn batch(lines: &[&str]) -> Command {
     Command {
-        stdin: Some(lines.iter().map(|line| format!("{line}\n")).collect()),
+        stdin: Some(lines.join("\n") + "\n"),
         ..command(&[], 30)
     }
 }
