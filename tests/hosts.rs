@@ -92,6 +92,7 @@ fn recordings_are_of_our_commands() {
         &[
             "owner--absent",
             "ping-timeout--set",
+            "ping-timeout--times",
             "version",
             "device--present--place",
             "device--present--size",
@@ -348,6 +349,7 @@ fn a_survey_tells_of_owner_and_devices() {
         let mut outputs = vec![
             recorded("owner--absent"),
             recorded("ping-timeout--set"),
+            recorded("ping-timeout--times"),
             recorded("version"),
         ];
         for name in names {
@@ -360,6 +362,7 @@ fn a_survey_tells_of_owner_and_devices() {
     let found = survey(&outputs, 3).unwrap();
     assert_eq!(found.owner, None);
     assert_eq!(found.ping_timeout, Some(10));
+    assert_eq!(found.ping_in_force, Some(true));
     assert_eq!(found.version, "10.3");
     assert_eq!(
         found.devices[0],
@@ -398,7 +401,12 @@ fn a_survey_tells_of_owner_and_devices() {
 fn the_owner_file_is_absent_only_when_cat_says_so() {
     let with = |owner: Output| {
         survey(
-            &[owner, recorded("ping-timeout--set"), recorded("version")],
+            &[
+                owner,
+                recorded("ping-timeout--set"),
+                recorded("ping-timeout--times"),
+                recorded("version"),
+            ],
             0,
         )
     };
@@ -441,7 +449,8 @@ fn ping_timeout_is_read_like_glusterd_does() {
             stdout: stdout.to_owned(),
             ..Output::default()
         };
-        let outputs = [recorded("owner--absent"), ping, recorded("version")];
+        let times = recorded("ping-timeout--times");
+        let outputs = [recorded("owner--absent"), ping, times, recorded("version")];
         survey(&outputs, 0).unwrap().ping_timeout
     };
     assert_eq!(with("    option ping-timeout 0\n", Some(0)), Some(0));

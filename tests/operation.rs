@@ -219,6 +219,7 @@ fn host_commands_word_for_word() {
             vec![
                 format!("env LC_ALL=C cat {claim}"),
                 "env LC_ALL=C grep ping-timeout /etc/glusterfs/glusterd.vol".into(),
+                "env LC_ALL=C stat -L -c %.Z %.Y /etc/glusterfs/glusterd.vol /run/glusterd.pid".into(),
                 "env LC_ALL=C glusterfs --version".into(),
                 "env LC_ALL=C stat -L -c %F %m /d".into(),
                 "env LC_ALL=C stat -f -c %i %S %b %a /d".into(),

@@ -445,7 +445,10 @@ impl<'a> Work<'a> {
         let known = pool
             .quota(&want.volume, since)
             .filter(|view| matches!(view, QuotaView::Limit(_)));
-        let quota_from = quota_from.filter(|_| known.is_none());
+        // the list waits for bricks of a silent host, and the limit that was known stands meanwhile
+        let heard = bricks.iter().all(|brick| view.facts(&brick.host).is_some());
+        let stands = !heard && pool.limit_before(&want.volume).is_some();
+        let quota_from = quota_from.filter(|_| known.is_none() && !stands);
         let found = pool
             .inspect(&want.volume, &bricks, quota_from, clients_from, crawl)
             .await;

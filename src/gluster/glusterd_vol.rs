@@ -59,18 +59,23 @@ pub fn read(outputs: &[Output]) -> Result<GlusterdVol, Malformed> {
     if text.exit != Some(0) {
         return Err(Malformed::new(WHAT, &text.stderr));
     }
-    // seconds and nanoseconds, so that a restart right after a change is seen
-    let time = |output: &Output| -> Option<(u64, u32)> {
-        let (seconds, nanos) = output.stdout.trim().split_once('.')?;
-        (output.exit == Some(0) && nanos.len() == 9)
-            .then_some((seconds.parse().ok()?, nanos.parse().ok()?))
-    };
+    let said = |output: &Output| (output.exit == Some(0)).then(|| output.stdout.clone());
     Ok(GlusterdVol {
         text: text.stdout.clone(),
-        in_force: time(changed)
-            .zip(time(started))
-            .map(|(changed, started)| started >= changed),
+        in_force: said(changed)
+            .zip(said(started))
+            .and_then(|(changed, started)| in_force(&changed, &started)),
     })
+}
+
+/// Whether glusterd has read the file as it is, from when the file changed and when glusterd started, as `stat` prints times: with
+/// nanoseconds, so that a restart right after a change is seen.
+pub(super) fn in_force(changed: &str, started: &str) -> Option<bool> {
+    let time = |text: &str| -> Option<(u64, u32)> {
+        let (seconds, nanos) = text.trim().split_once('.')?;
+        (nanos.len() == 9).then_some((seconds.parse().ok()?, nanos.parse().ok()?))
+    };
+    Some(time(started)? >= time(changed)?)
 }
 
 #[cfg(test)]

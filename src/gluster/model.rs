@@ -187,6 +187,8 @@ pub struct HostFacts {
     pub owner: Option<String>,
     /// `ping-timeout` in glusterd.vol, seconds; 0 means that a silent peer is never noticed; `None`: not found out.
     pub ping_timeout: Option<u32>,
+    /// Whether its glusterd was started since that file changed, so that the value holds; `None`: not found out.
+    pub ping_in_force: Option<bool>,
     /// `glusterfs --version`.
     pub version: String,
     /// The devices that were asked about.

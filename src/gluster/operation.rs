@@ -546,7 +546,8 @@ impl Operation {
             Self::Survey { devices } => {
                 let mut list = vec![
                     tool(&["cat", OWNER_FILE]),
-                    tool(&["grep", "ping-timeout", "/etc/glusterfs/glusterd.vol"]),
+                    tool(&["grep", "ping-timeout", GLUSTERD_VOL]),
+                    tool(&["stat", "-L", "-c", "%.Z %.Y", GLUSTERD_VOL, GLUSTERD_PID]),
                     tool(&["glusterfs", "--version"]),
                 ];
                 for device in devices {

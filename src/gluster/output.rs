@@ -43,6 +43,8 @@ pub struct Survey {
     pub owner: Option<String>,
     /// `option ping-timeout` of glusterd.vol.
     pub ping_timeout: Option<u32>,
+    /// Whether glusterd has read the file as it is; `None`: not found out.
+    pub ping_in_force: Option<bool>,
     /// The first line of `glusterfs --version`, without its first word: `10.3`.
     pub version: String,
     /// One entry for each device asked about, in order.

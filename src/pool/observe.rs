@@ -13,7 +13,7 @@ use crate::gluster::model::{
     BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind, StartTried,
     VolumeView,
 };
-use crate::gluster::names::{Brick, HostName, HostPath, VolumeName};
+use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
 use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::output;
 use crate::host::{Host, HostError};
@@ -195,7 +195,7 @@ impl Pool {
             }
         };
         self.remember_limit(volume, &quota);
-        let limit_before = self.memory().limits.get(volume).copied();
+        let limit_before = self.limit_before(volume);
         VolumeView {
             bricks: bricks.into_iter().flatten().collect(),
             held: BTreeMap::new(),
@@ -269,6 +269,11 @@ impl Pool {
             }
             QuotaView::Unknown => {}
         }
+    }
+
+    /// The limit that was in force when it was last known.
+    pub fn limit_before(&self, volume: &VolumeName) -> Option<Bytes> {
+        self.memory().limits.get(volume).copied()
     }
 
     /// What was last found of a limit, if that look began at `not_before` or later, and after our last write on the volume. That there
@@ -397,6 +402,7 @@ async fn look(
         state,
         owner: survey.owner,
         ping_timeout: survey.ping_timeout,
+        ping_in_force: survey.ping_in_force,
         version: survey.version,
         devices: devices.iter().cloned().zip(survey.devices).collect(),
     })

@@ -343,11 +343,11 @@ fn a_glusterd_that_hangs_holds_nothing_back_where_a_command_makes_it_noticed() {
     let want = cluster(3, json!({"options": {"cluster.brick-multiplex": "on"}}));
     let mut world = World::settled(&want);
     world.hosts.get_mut(&host("n3")).unwrap().silent = Some(true);
-    let held = |timeout: Option<u32>, kind: SilentKind| {
+    let held = |timeout: Option<u32>, in_force: Option<bool>, kind: SilentKind| {
         let mut view = world.view(&want);
         for facts in view.hosts.values_mut() {
             if let HostView::Answered(facts) = facts {
-                facts.ping_timeout = timeout;
+                (facts.ping_timeout, facts.ping_in_force) = (timeout, in_force);
             }
         }
         let silent = HostView::Silent {
@@ -362,16 +362,20 @@ fn a_glusterd_that_hangs_holds_nothing_back_where_a_command_makes_it_noticed() {
         );
         found.steps.is_empty()
     };
-    for (timeout, kind, expected) in [
-        (Some(10), SilentKind::Glusterd, false),
-        (Some(0), SilentKind::Glusterd, true),
-        (None, SilentKind::Glusterd, true),
+    for (timeout, in_force, expected) in [
+        (Some(10), Some(true), false),
+        (Some(0), Some(true), true),
+        (None, Some(true), true),
         // each command would take minutes
-        (Some(300), SilentKind::Glusterd, true),
-        // a host that is gone is noticed by the connection itself, unless a command waits on it
-        (Some(10), SilentKind::Unreachable, true),
+        (Some(300), Some(true), true),
+        // what stands in the file does not hold before a restart
+        (Some(10), Some(false), true),
+        (Some(10), None, true),
     ] {
-        assert_eq!(held(timeout, kind), expected, "{timeout:?} {kind:?}");
+        for kind in [SilentKind::Glusterd, SilentKind::Unreachable] {
+            let found = held(timeout, in_force, kind);
+            assert_eq!(found, expected, "{timeout:?} {in_force:?} {kind:?}");
+        }
     }
 }
 

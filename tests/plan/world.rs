@@ -191,6 +191,7 @@ impl World {
                 },
                 owner: me.owner.clone(),
                 ping_timeout: Some(0),
+                ping_in_force: Some(true),
                 version: "10.3".into(),
                 devices: node
                     .devices
@@ -249,6 +250,7 @@ impl World {
             quota,
             crawling: self.crawling,
             clients: Some(vec![]),
+            clients_unknown: None,
             clientless: false,
             mounts: cluster
                 .nodes

@@ -1,7 +1,7 @@
 //! Answers of a host's own tools: `cat`, `stat`, `getfattr`, `find`, `which`.
 
 use super::{Malformed, Survey};
-use crate::gluster::glusterd_vol::ping_timeout;
+use crate::gluster::glusterd_vol::{self, ping_timeout};
 use crate::gluster::model::{BrickFacts, DeviceFacts, Marks};
 use crate::gluster::names::{Bytes, HostPath, OWNER_XATTR, OwnerMark};
 use crate::gluster::operation::{COUNT_TIME, PROGRAMS, SLICE_OVER_EXIT};
@@ -34,7 +34,7 @@ pub(super) fn success(output: &Output) -> Result<&str, String> {
 /// `Operation::Survey`: an owner file that can't be read for any other reason than being absent is an error.
 pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
     const WHAT: &str = "the survey of a host";
-    let [owner, ping, version, stats @ ..] = outputs else {
+    let [owner, ping, times, version, stats @ ..] = outputs else {
         return Err(Malformed::new(WHAT, "answers are missing"));
     };
     if stats.len() != devices * 2 {
@@ -57,12 +57,23 @@ pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
     Ok(Survey {
         owner,
         ping_timeout: success(ping).ok().and_then(ping_timeout),
+        ping_in_force: success(times).ok().and_then(in_force),
         version,
         devices: stats
             .chunks_exact(2)
             .map(|pair| device(&pair[0], &pair[1]))
             .collect(),
     })
+}
+
+/// `stat -c '%.Z %.Y'` of glusterd.vol, which counts when its inode changed, and of glusterd's pid file, which is written when it starts.
+fn in_force(times: &str) -> Option<bool> {
+    let lines: Vec<&str> = times.lines().collect();
+    let [file, pid] = lines[..] else {
+        return None;
+    };
+    let ((changed, _), (_, started)) = (file.split_once(' ')?, pid.split_once(' ')?);
+    glusterd_vol::in_force(changed, started)
 }
 
 /// `stat -L -c '%F %m'` and `stat -f -c '%i %S %b %a'`.
