@@ -164,6 +164,13 @@ impl World {
             }
         }
         self.start_controller();
+        // its status may still be that of before they were taken apart
+        until(Duration::from_secs(30), "the hosts are one pool", || {
+            POOL.iter().all(|host| {
+                let list = self.gluster(host, &["pool", "list"]);
+                list.matches("Connected").count() == POOL.len()
+            })
+        });
         self.wait_cluster(
             "prod",
             Duration::from_secs(30),
