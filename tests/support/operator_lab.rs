@@ -167,7 +167,9 @@ impl World {
         // its status may still be that of before they were taken apart
         until(Duration::from_secs(30), "the hosts are one pool", || {
             POOL.iter().all(|host| {
-                let list = self.gluster(host, &["pool", "list"]);
+                // while peers change glusterd may refuse to list them
+                let list = self.hosts.sh(host, &["gluster", "pool", "list"]);
+                let list = String::from_utf8_lossy(&list.stdout).into_owned();
                 list.matches("Connected").count() == POOL.len()
             })
         });
