@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output, Stdio};
 
 use support::LabNames;
@@ -27,6 +29,50 @@ fn demo(names: &LabNames, word: &str) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("bash starts")
+}
+
+/// The network namespaces of its hosts and nodes, by the numbers that processes in them show.
+fn networks(names: &LabNames) -> BTreeSet<u64> {
+    let prefix = format!("{}-", names.prefix);
+    let all = std::fs::read_dir("/run/netns")
+        .into_iter()
+        .flatten()
+        .flatten();
+    all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .filter_map(|entry| Some(std::fs::metadata(entry.path()).ok()?.ino()))
+        .collect()
+}
+
+/// Processes in one of these, with their command lines.
+fn with_networks(networks: &BTreeSet<u64>) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| {
+        let network = std::fs::metadata(entry.path().join("ns/net")).ok()?.ino();
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let shown = format!("{} {line}", entry.file_name().to_string_lossy());
+        networks.contains(&network).then_some(shown)
+    })
+    .collect()
+}
+
+/// Its cgroups of each hierarchy: a kubelet's root is named after its node.
+fn cgroups(names: &LabNames) -> Vec<String> {
+    let prefix = format!("{}-", names.prefix);
+    let hierarchies = std::fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten();
+    hierarchies
+        .flat_map(|one| {
+            std::fs::read_dir(one.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+        })
+        .filter(|group| group.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|group| group.path().display().to_string())
+        .collect()
 }
 
 #[test]
@@ -86,6 +132,11 @@ fn a_database_outlives_its_pod_and_its_node_and_the_demo_leaves_nothing() {
             said(&found)
         );
     }
+    let networks = networks(&names);
+    assert!(
+        !with_networks(&networks).is_empty() && !cgroups(&names).is_empty(),
+        "it runs, so there is something to be seen"
+    );
     let down = demo(&names, "down");
     assert!(down.status.success(), "demo-down: {}", said(&down));
     let left = Command::new("ip")
@@ -98,6 +149,11 @@ fn a_database_outlives_its_pod_and_its_node_and_the_demo_leaves_nothing() {
         !left.lines().any(|line| line.starts_with(&prefix)),
         "{left}"
     );
+    let left = with_networks(&networks);
+    assert!(left.is_empty(), "processes in its networks: {left:#?}");
+    // a cgroup can't be removed while a process is in it: so this is about those in pods, too
+    let left = cgroups(&names);
+    assert!(left.is_empty(), "{left:#?}");
     for guardian in &mut guardians {
         support::gluster_lab::dismiss(guardian, &names);
     }

@@ -193,6 +193,15 @@ impl World {
             }
         }
         self.start_controller();
+        // its status may still be that of before they were taken apart
+        until(Duration::from_secs(30), "the hosts are one pool", || {
+            POOL.iter().all(|host| {
+                // while peers change glusterd may refuse to list them
+                let list = self.hosts.sh(host, &["gluster", "pool", "list"]);
+                let list = String::from_utf8_lossy(&list.stdout).into_owned();
+                list.matches("Connected").count() == POOL.len()
+            })
+        });
         self.wait_cluster(
             "prod",
             Duration::from_secs(30),
