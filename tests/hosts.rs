@@ -377,14 +377,14 @@ fn a_survey_tells_of_owner_and_devices() {
     assert!(matches!(&found.devices[2], DeviceFacts::Unknown(why) if why.contains("regular file")));
 
     // an answer too few or too many is nothing to guess from
-    for (count, wanted) in [(9, 2), (8, 3), (9, 4), (2, 0), (0, 0)] {
+    for (count, wanted) in [(10, 2), (9, 3), (10, 4), (3, 0), (0, 0)] {
         assert!(
             survey(&outputs[..count], wanted).is_err(),
             "{count} {wanted}"
         );
     }
     // one of a device's answers is missing: not known, and never Missing
-    for index in [5, 6] {
+    for index in [6, 7] {
         for bad in [failed(None, ""), failed(Some(1), "stat: Permission denied")] {
             let mut outputs = outputs.clone();
             outputs[index] = bad;

@@ -146,13 +146,14 @@ mod tests {
 
     #[tokio::test]
     async fn independent_commands_all_have_an_output() {
-        let survey = Operation::Survey { devices: vec![] };
+        let three = Operation::ReadGlusterdVol;
+        assert_eq!(three.commands().len(), 3);
         let ends = [Ok(Some(1)), Err(error()), Ok(Some(0))];
-        let (result, asked) = play(&survey, &ends).await;
+        let (result, asked) = play(&three, &ends).await;
         let outputs = result.unwrap();
         assert_eq!((exits(&outputs), asked), (vec![Some(1), None, Some(0)], 3));
         assert_eq!(outputs[1].stderr, "not started: gone");
-        let (result, _) = play(&survey, &[Err(error()), Err(error()), Err(error())]).await;
+        let (result, _) = play(&three, &[Err(error()), Err(error()), Err(error())]).await;
         assert_eq!(result, Err(error()));
         let (result, _) = play(&Operation::InspectBricks(vec![]), &[]).await;
         assert_eq!(result, Ok(vec![]));

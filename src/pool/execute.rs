@@ -19,8 +19,8 @@ use super::lane::{ClosedBricks, Waits};
 use super::{LISTING_PATIENCE, Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
-const BUSY_TRIES: u32 = 4;
-const BUSY_PAUSE: Duration = Duration::from_millis(300);
+pub(super) const BUSY_TRIES: u32 = 4;
+pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(300);
 
 /// A step that was not done, or not seen to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -15,9 +15,11 @@ use crate::gluster::model::{
 };
 use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
 use crate::gluster::operation::{Gluster, Operation};
+use crate::gluster::outcome::{Class, Output, classify};
 use crate::gluster::output;
 use crate::host::{Host, HostError};
 
+use super::execute::{BUSY_PAUSE, BUSY_TRIES};
 use super::{LISTING_PATIENCE, Observation, Pool, QUIET, by_host};
 
 /// How long a look waits for a host that gave no answer to the look before. One that is well answers in a fraction of it.
@@ -164,23 +166,26 @@ impl Pool {
                 .into_iter()
                 .map(|(name, paths)| self.inspect_bricks(name, paths)),
         );
-        let quota = async {
-            match quota_from {
+        // one after the other: each takes the volume's lock, and would be refused by that of the other
+        let locking = async {
+            let quota = match quota_from {
                 Some(name) => self.ask_quota(name, volume).await,
                 None => QuotaView::Unknown,
-            }
+            };
+            let clients = match clients_from {
+                Some(name) => self.ask_clients(name, volume).await,
+                None => None,
+            };
+            (quota, clients)
         };
-        let users = async {
+        let mounts = async {
             match clients_from {
-                Some(name) => {
-                    let clients = self.ask(name, Gluster::Clients(volume.clone()));
-                    join(clients, self.mounts(volume)).await
-                }
-                None => (None, BTreeMap::new()),
+                Some(_) => self.mounts(volume).await,
+                None => BTreeMap::new(),
             }
         };
-        let ((bricks, quota), ((answer, mounts), crawling)) =
-            join(join(bricks, quota), join(users, crawling)).await;
+        let ((bricks, (quota, answer)), (mounts, crawling)) =
+            join(join(bricks, locking), join(mounts, crawling)).await;
         let clients = answer.as_ref().map(output::clients).transpose();
         let (clients, clients_unknown) = match clients {
             Ok(Some(clients)) => (Some(clients), None),
@@ -258,6 +263,21 @@ impl Pool {
         view
     }
 
+    /// Asks one host for the clients of a volume's bricks; a few times where another command has the volume's lock.
+    async fn ask_clients(&self, host: &HostName, volume: &VolumeName) -> Option<Output> {
+        let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
+        let command = Gluster::Clients(volume.clone());
+        for attempt in 1.. {
+            let answer = self.ask(host, command.clone()).await?;
+            let class = classify(command.family(), &answer).class;
+            if class != Class::Busy || attempt == BUSY_TRIES {
+                return Some(answer);
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+        None
+    }
+
     fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {
         let limits = &mut self.memory().limits;
         match view {
@@ -311,11 +331,7 @@ impl Pool {
         answers.await.into_iter().collect()
     }
 
-    pub(super) async fn ask(
-        &self,
-        name: &HostName,
-        command: Gluster,
-    ) -> Option<crate::gluster::outcome::Output> {
+    pub(super) async fn ask(&self, name: &HostName, command: Gluster) -> Option<Output> {
         let host = self.hosts.get(name)?;
         host.perform(&Operation::Gluster(command)).await.ok()?.pop()
     }
