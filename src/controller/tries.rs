@@ -125,13 +125,28 @@ impl Tries {
     }
 }
 
-/// The name in the trash has the time in it.
-fn is_same(one: &Step, other: &Step) -> bool {
-    match (one, other) {
+/// Whether a step is what is left of one that was tried: the name in the trash has the time in it, and of options that were set one by one
+/// those are left that gluster refused.
+fn is_same(tried: &Step, step: &Step) -> bool {
+    match (tried, step) {
+        (
+            Step::SetOptions {
+                options: tried,
+                each: true,
+                ..
+            },
+            Step::SetOptions {
+                options,
+                each: true,
+                ..
+            },
+        ) => options
+            .iter()
+            .all(|(key, value)| tried.get(key) == Some(value)),
         (Step::TrashBricks { places, .. }, Step::TrashBricks { places: others, .. }) => {
             places == others
         }
-        _ => one == other,
+        _ => tried == step,
     }
 }
 
@@ -177,6 +192,25 @@ mod tests {
         tries.note("u", Some(1), &a, None);
         assert_eq!(tries.too_early("u", Some(1), &a), None);
         assert_eq!(tries.again("u"), None);
+    }
+
+    #[test]
+    fn the_bad_one_of_some_options_is_not_tried_anew_when_the_others_are_set() {
+        let set = |keys: &[&str]| Step::SetOptions {
+            volume: "a".parse().unwrap(),
+            options: keys
+                .iter()
+                .map(|key| (key.parse().unwrap(), "1".parse().unwrap()))
+                .collect(),
+            each: true,
+        };
+        let tries = Tries::default();
+        let refused = failure(Class::Refused);
+        tries.note("u", None, &set(&["a.b", "c.d"]), Some(&refused));
+        assert!(tries.too_early("u", None, &set(&["c.d"])).is_some());
+        assert!(tries.too_early("u", None, &set(&["c.d", "e.f"])).is_none());
+        tries.note("u", None, &set(&["c.d"]), Some(&refused));
+        assert_eq!(tries.again("u").unwrap().every, backoff(2));
     }
 
     #[test]
