@@ -117,6 +117,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     let ready = findings
         .iter()
         .any(|finding| finding.kind == ConditionType::Ready && finding.holds == Some(true));
+    let mut upkeep_steps = Vec::new();
     let mut forgotten = BTreeSet::new();
     let mut soon = false;
     if failed.is_none() && ready && plan.steps.is_empty() {
@@ -124,6 +125,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         view = tended.view;
         failed = tended.failed;
         forgotten = tended.forgotten;
+        upkeep_steps = tended.planned;
         soon = tended.soon;
     }
     let mut next = plan.recheck.unwrap_or(RESYNC);
@@ -131,7 +133,8 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     if let Some(failure) = &failed {
         report::blame(&mut findings, failure);
         // whatever fails, the pool is looked at all the same
-        if let Some(again) = context.tries.again(&uid) {
+        let planned = [plan.steps, upkeep_steps].concat();
+        if let Some(again) = context.tries.again(&uid, &planned) {
             every = again.every;
             next = next.min(again.left);
         }

@@ -106,12 +106,12 @@ impl Tries {
         });
     }
 
-    /// When the next of its failed steps is tried again; asked after all that were due have been tried.
-    pub(super) fn again(&self, uid: &str) -> Option<Again> {
+    /// When the next of its failed steps is tried again, as far as they are still planned; the others are forgotten.
+    pub(super) fn again(&self, uid: &str, planned: &[Step]) -> Option<Again> {
         let mut all = self.all();
         let of = all.get_mut(uid)?;
-        // what is not wanted any more was not tried when its time had come
-        of.steps.retain(|tried| !tried.left().is_zero());
+        of.steps
+            .retain(|tried| planned.iter().any(|step| is_same(&tried.step, step)));
         let tried = of.steps.iter().min_by_key(|tried| tried.left())?;
         Some(Again {
             every: tried.pause(),
@@ -180,18 +180,23 @@ mod tests {
         assert_eq!(tries.too_early("u", Some(1), &b), None, "another step");
         assert_eq!(tries.too_early("v", Some(1), &a), None, "another object");
         assert_eq!(tries.too_early("u", Some(2), &a), None, "another spec");
-        assert_eq!(tries.again("u").unwrap().every, backoff(1));
+        let again = || tries.again("u", std::slice::from_ref(&a));
+        assert_eq!(again().unwrap().every, backoff(1));
         tries.note("u", Some(1), &a, Some(&refused));
         tries.note("u", Some(1), &a, Some(&refused));
-        let again = tries.again("u").unwrap();
-        assert_eq!(again.every, backoff(3));
-        assert!(again.left <= again.every && again.left > backoff(2));
+        let third = again().unwrap();
+        assert_eq!(third.every, backoff(3));
+        assert!(third.left <= third.every && third.left > backoff(2));
         // somebody in the way is gone soon, whatever was before
         tries.note("u", Some(1), &a, Some(&failure(Class::Busy)));
-        assert_eq!(tries.again("u").unwrap().every, SOON);
+        assert_eq!(again().unwrap().every, SOON);
         tries.note("u", Some(1), &a, None);
         assert_eq!(tries.too_early("u", Some(1), &a), None);
-        assert_eq!(tries.again("u"), None);
+        assert_eq!(again(), None);
+        // what is not planned any more is forgotten
+        tries.note("u", Some(1), &a, Some(&refused));
+        assert_eq!(tries.again("u", &[b]), None);
+        assert_eq!(tries.too_early("u", Some(1), &a), None);
     }
 
     #[test]
@@ -210,7 +215,8 @@ mod tests {
         assert!(tries.too_early("u", None, &set(&["c.d"])).is_some());
         assert!(tries.too_early("u", None, &set(&["c.d", "e.f"])).is_none());
         tries.note("u", None, &set(&["c.d"]), Some(&refused));
-        assert_eq!(tries.again("u").unwrap().every, backoff(2));
+        let again = tries.again("u", &[set(&["c.d"])]).unwrap();
+        assert_eq!(again.every, backoff(2));
     }
 
     #[test]
@@ -220,9 +226,10 @@ mod tests {
             tries.note("u", Some(1), &start("a"), Some(&failure(Class::Refused)));
         }
         tries.note("u", Some(2), &start("b"), Some(&failure(Class::Refused)));
-        assert_eq!(tries.again("u").unwrap().every, backoff(1));
+        let again = || tries.again("u", &[start("b"), start("c")]);
+        assert_eq!(again().unwrap().every, backoff(1));
         assert_eq!(tries.too_early("u", Some(1), &start("a")), None);
         tries.forget("u");
-        assert_eq!(tries.again("u"), None);
+        assert_eq!(again(), None);
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Tended {
     pub(super) forgotten: BTreeSet<String>,
     /// There is more to do right away.
     pub(super) soon: bool,
+    /// What was planned last.
+    pub(super) planned: Vec<Step>,
 }
 
 /// Nodes of the status that are not in the spec any more.
@@ -174,6 +176,7 @@ pub(super) async fn tend(
         failed: None,
         forgotten: BTreeSet::new(),
         soon: false,
+        planned: Vec::new(),
     };
     let mut care = Care::default();
     for pass in 0..=PASSES {
@@ -219,6 +222,7 @@ pub(super) async fn tend(
         tended.view = pool.observe(Instant::now()).await.view;
     }
     say(findings, &care);
+    tended.planned = care.plan.steps.clone();
     if tended.failed.is_none() {
         purge(object, context, want, pool, &mut tended, findings).await;
     }

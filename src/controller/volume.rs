@@ -42,6 +42,8 @@ use super::{RESYNC, calm, finalize, report, uses};
 
 /// A look of so long ago is not repeated for a volume that missed; shorter than the time to its second miss.
 const RECENT: Duration = Duration::from_secs(4);
+/// What is due is not tried sooner than that after the last time.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// A wait that is shorter is not told.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
 /// Steps are planned anew from a fresh look at most so often in one reconcile.
@@ -200,9 +202,9 @@ impl<'a> Work<'a> {
         if let Some(failure) = &converged.failed {
             report::blame(&mut findings, failure);
             // whatever fails, the volume is looked at all the same
-            if let Some(again) = self.context.tries.again(&self.uid) {
+            if let Some(again) = self.context.tries.again(&self.uid, &converged.plan.steps) {
                 every = again.every;
-                next = next.min(again.left);
+                next = next.min(again.left.max(SHORTEST));
             } else {
                 every = next.min(backoff(1));
                 next = every;
