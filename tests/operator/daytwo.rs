@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, world,
+    CLUSTERS, DEVICE, POOL, VOLUMES, World, as_declared, condition, is_false, say, text, until,
+    world,
 };
 
 const SOON: Duration = Duration::from_secs(45);
@@ -298,6 +299,17 @@ fn no_crawl_is_left(world: &World) {
             .sh(host, &["pgrep", "-af", "volfile-id client_per_brick/"]);
         assert_eq!(String::from_utf8_lossy(&crawls.stdout), "", "{host}");
         world.lab(&["service", host, "glusterd", "restart"]);
+        // the status may still be that of before
+        until(SOON, "the peers see each other", || {
+            POOL.iter().all(|host| {
+                let list = world.hosts.sh(host, &["gluster", "pool", "list"]);
+                let list = String::from_utf8_lossy(&list.stdout).into_owned();
+                let connected = list
+                    .lines()
+                    .filter(|line| line.trim_end().ends_with("Connected"));
+                connected.count() >= POOL.len() && !list.contains("Disconnected")
+            })
+        });
     }
     world.wait_cluster("prod", SOON, "is as declared", |object| {
         as_declared(object) && condition(object, "PeersConnected").0 == "True"
