@@ -543,6 +543,7 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
         .await;
     }
     context.pools.remove(&name);
+    context.tries.forget(&object.uid().unwrap_or_default());
     finalize::release(&objects, object).await?;
     Ok(Action::await_change())
 }

@@ -838,6 +838,7 @@ impl<'a> Work<'a> {
         }
         if self.object.spec.deletion_policy == DeletionPolicy::Retain {
             Box::pin(self.bring_back()).await?;
+            self.context.tries.forget(&self.uid);
             finalize::release(&self.objects, self.object).await?;
             return Ok(Action::await_change());
         }
@@ -855,6 +856,7 @@ impl<'a> Work<'a> {
             let (deletion, coordinator) = self.plan_removal(&target).await?;
             let plan = match deletion {
                 Deletion::Done => {
+                    self.context.tries.forget(&self.uid);
                     finalize::release(&self.objects, self.object).await?;
                     return Ok(Action::await_change());
                 }
