@@ -1,9 +1,9 @@
 //! Data while something is broken: a volume on the client whose old file is read from bricks, and which takes new ones.
 
 use std::thread::ScopedJoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::support::operator_lab::World;
+use crate::support::operator_lab::{World, until};
 
 /// A volume mounted on the client, with a file in it. It is unmounted when the value is dropped.
 pub(crate) struct Mounted<'a> {
@@ -61,15 +61,22 @@ impl<'a> Mounted<'a> {
         ))
     }
 
-    /// The file of before is as it was.
+    /// When all is over the file of before is as it was. A client that had too few bricks looks for them every 3 s.
     pub(crate) fn is_whole(&self) {
+        until(Duration::from_secs(20), "the mount goes on", || {
+            self.try_sh("stat old").0 == Some(0)
+        });
+        self.is_as_before();
+    }
+
+    fn is_as_before(&self) {
         assert_eq!(self.sum_of("old"), self.sum, "{}: an old file", self.at);
     }
 
     /// The file of before is as it was, and a new one takes bytes and gives them back. Tells how many seconds that took.
     pub(crate) fn serves(&self) -> f64 {
         let begin = Instant::now();
-        self.is_whole();
+        self.is_as_before();
         self.sh("head -c 1000000 /dev/urandom > /root/new");
         self.sh("dd if=/root/new of=new bs=128k conv=fsync status=none");
         self.sh("dd if=new iflag=direct bs=128k status=none | cmp - /root/new && rm new");
