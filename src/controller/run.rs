@@ -1,7 +1,9 @@
 //! Wiring: the two controllers, the lease, the probes; and their end.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +15,7 @@ use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret};
 use kube::api::ListParams;
 use kube::runtime::controller::{self, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
@@ -134,6 +136,7 @@ async fn controllers(
     let clusters =
         Controller::new(Api::<GlusterCluster>::all(client.clone()), any()).with_config(options());
     let known_clusters = clusters.store();
+    let cluster_store = known_clusters.clone();
     let _ = context.clusters.set(known_clusters.clone());
     let clusters = clusters
         .watches(secrets, any(), move |secret| {
@@ -150,6 +153,7 @@ async fn controllers(
     let volumes =
         Controller::new(Api::<GlusterVolume>::all(client.clone()), any()).with_config(options());
     let known = volumes.store();
+    let volume_store = known.clone();
     let _ = context.volumes.set(known.clone());
     let (by_cluster, by_pod, by_node) = (known.clone(), known.clone(), known);
     let nodes_seen: Mutex<HashMap<String, NodeFacts>> = Mutex::default();
@@ -185,12 +189,35 @@ async fn controllers(
             some(&by_node, |volume| volume.spec.claim.is_some())
         })
         .reconcile_all_on(woken)
-        .graceful_shutdown_on(stop)
+        .graceful_shutdown_on(stop.clone())
         .run(volume::reconcile, |_, error, _| failed(error), context)
         .for_each(|result| async move { log(result.map(|(object, _)| object.name)) });
     info!("watching");
-    futures::join!(clusters, volumes);
+    futures::join!(
+        once_known(clusters, cluster_store, stop.clone()),
+        once_known(volumes, volume_store, stop),
+    );
     info!("stopped");
+}
+
+/// A controller that is told to stop before it knows its objects never ends by itself (kube 5): its reconciles wait for them, and
+/// nothing brings them any more. So it is left then; none of its reconciles has begun.
+async fn once_known<K>(
+    work: impl Future<Output = ()>,
+    known: Store<K>,
+    stop: impl Future<Output = ()>,
+) where
+    K: reflector::Lookup + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        () = &mut work => return,
+        _ = known.wait_until_ready() => {}
+        () = stop => return,
+    }
+    work.await;
 }
 
 fn failed(error: &error::Error) -> controller::Action {
