@@ -185,7 +185,7 @@ impl Pool {
         self.ledger.lane.waits(volume)
     }
 
-    /// Bricks of closed volumes, as they were last seen, and with the volume whose quota is switched on.
+    /// Bricks of closed volumes, as they were last seen, and with those whose quota was, or is to be, switched on since.
     fn closed_bricks(&self, step: &Step) -> ClosedBricks {
         let Some(latest) = self.seen().latest.clone() else {
             return ClosedBricks::default();
@@ -199,7 +199,9 @@ impl Pool {
             let closed = volumes.iter().filter(|volume| volume.is_privileged());
             closed.fold(ClosedBricks::default(), |sum, volume| {
                 let bricks = volume.bricks.len();
-                let limited = volume.quota_enabled() || new == Some(volume.name.as_str());
+                let limited = volume.quota_enabled()
+                    || new == Some(volume.name.as_str())
+                    || self.ledger.lane.is_limited(&volume.name);
                 ClosedBricks {
                     all: sum.all + bricks,
                     limited: sum.limited + if limited { bricks } else { 0 },
