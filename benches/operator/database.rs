@@ -14,7 +14,7 @@ const INSERTS: usize = 1500;
 
 /// Inserts a second on a volume with the profile, against one without, in turns.
 pub fn measure(gluster: &GlusterLab) -> Row {
-    let root = mariadb();
+    let root = mariadb(gluster);
     let options: Vec<String> = profile(Profile::Database)
         .iter()
         .flat_map(|(key, value)| [key.to_string(), value.to_string()])
@@ -61,8 +61,9 @@ pub fn measure(gluster: &GlusterLab) -> Row {
     }
 }
 
-/// The root of Debian's MariaDB, which the lab's images are made of.
-fn mariadb() -> String {
+/// The root of Debian's MariaDB, which the lab's images are made of: a copy of it where the lab's hosts see it, which have a /root of
+/// their own.
+fn mariadb(gluster: &GlusterLab) -> String {
     let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
     let cache = std::env::var("XDG_CACHE_HOME")
         .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").expect("HOME")));
@@ -76,7 +77,14 @@ fn mariadb() -> String {
         .expect("the lab's script");
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert!(output.status.success() && !text.is_empty(), "{output:?}");
-    text.lines().last().unwrap_or_default().to_owned()
+    let made = text.lines().last().unwrap_or_default();
+    let root = gluster.dir().join("mariadb").to_string_lossy().into_owned();
+    let copied = Command::new("cp").args(["-a", made, &root]).status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "{made}: no copy"
+    );
+    root
 }
 
 fn inserts(gluster: &GlusterLab, root: &str, name: &str) -> f64 {
