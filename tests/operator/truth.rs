@@ -156,6 +156,7 @@ fn killed(world: &World) {
         as_declared(object) && healthy(object)
     });
     assert_eq!(steady["status"]["bricks"].as_array().unwrap().len(), 3);
+    data.is_whole();
     data.serves();
     let starts = writes(&histories);
     let starts = starts
@@ -375,6 +376,7 @@ fn full(world: &World) {
     world.wait_volume("brimful", TOLD, "is healthy", |object| {
         condition(object, "Healthy").0 == "True"
     });
+    data.is_whole();
     data.serves();
     drop(data);
     for name in ["brimful", "toomuch"] {
