@@ -59,12 +59,12 @@ pub fn read(outputs: &[Output]) -> Result<GlusterdVol, Malformed> {
     if text.exit != Some(0) {
         return Err(Malformed::new(WHAT, &text.stderr));
     }
-    let said = |output: &Output| (output.exit == Some(0)).then(|| output.stdout.clone());
+    let known = changed.exit == Some(0) && started.exit == Some(0);
     Ok(GlusterdVol {
         text: text.stdout.clone(),
-        in_force: said(changed)
-            .zip(said(started))
-            .and_then(|(changed, started)| in_force(&changed, &started)),
+        in_force: known
+            .then(|| in_force(&changed.stdout, &started.stdout))
+            .flatten(),
     })
 }
 
