@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::gluster::names::{
-    Brick, Bytes, HostName, HostPath, OptionKey, OptionValue, OwnerId, OwnerMark, TrashName,
-    VolumeName,
+    ALLOW_OPTION, Brick, Bytes, HostName, HostPath, OptionKey, OptionValue, OwnerId, OwnerMark,
+    TrashName, VolumeName,
 };
 use crate::gluster::operation::SetShape;
 
@@ -258,31 +258,54 @@ impl Step {
         }
     }
 
-    /// Steps that restart a daemon on every host of the pool, and can stall writers of other quota'd volumes.
-    pub fn restarts_daemons(&self) -> bool {
-        matches!(
-            self,
-            Self::EnableQuota(_)
-                | Self::StartVolume(_)
-                | Self::StopVolume(_)
-                | Self::DeleteVolume(_)
-        )
-    }
-
     /// What users of data may notice of it; empty when nothing.
+    ///
+    /// Start, stop and deletion of a volume restart the quota daemon of every host only where quota is on for that volume; the self-heal
+    /// daemon, which others do restart, keeps nobody waiting (both measured).
     pub fn risk(&self) -> &'static str {
-        if matches!(self, Self::PurgeTrash { .. }) {
-            "destroys for good what is left there of a deleted volume"
-        } else if self.destroys() {
-            "takes the volume away; its bricks go to the trash of their devices"
-        } else if self.interrupts() {
-            "nobody can read or write the volume from then on"
-        } else if matches!(self, Self::EnableQuota(_)) {
-            "restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
-        } else if matches!(self, Self::Fence { .. }) {
-            "the node that had the volume can't reach it any more"
-        } else {
-            ""
+        match self {
+            Self::RaiseOpVersion(_) => {
+                "can't be undone; clients and hosts with an older GlusterFS are shut out"
+            }
+            Self::PurgeTrash { .. } => "destroys for good what is left there of a deleted volume",
+            Self::WriteManifest { .. } => "the volume is about to be taken away",
+            Self::TrashBricks { .. } => {
+                "they stay in the trash of their devices until it is destroyed"
+            }
+            Self::DeleteVolume(_) => {
+                "takes the volume away; its bricks go to the trash of their devices. Where quota is on for it, restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
+            }
+            Self::StopVolume(_) => {
+                "nobody can read or write the volume from then on. Where quota is on for it, restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
+            }
+            Self::StartVolume(_) | Self::StartBricks(_) => {
+                "where quota is on for it, restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
+            }
+            Self::EnableQuota(_) => {
+                "restarts the quota daemon of every host: writers of other volumes with a limit can wait for some seconds"
+            }
+            Self::RemoveLimit(_) => "writers can fill the devices from then on",
+            Self::Fence { .. } => "the node that had the volume can't reach it any more",
+            Self::SetOptions { options, .. } if narrows(options) => {
+                "clients whose addresses auth.allow does not name can't reach the volume any more"
+            }
+            // what an option does to users is told where the option is; a new timeout waits for a restart that a person makes
+            Self::SetOptions { .. }
+            | Self::ResetOption { .. }
+            | Self::SetPoolOptions(_)
+            | Self::ResetPoolOption(_)
+            | Self::WritePingTimeout { .. }
+            | Self::ClaimHost { .. }
+            | Self::ReleaseHost { .. }
+            | Self::ProbePeer { .. }
+            | Self::DetachPeer { .. }
+            | Self::NoteTrash { .. }
+            | Self::ForgetTrash { .. }
+            | Self::MakeBricks { .. }
+            | Self::MarkBricks { .. }
+            | Self::CreateVolume { .. }
+            | Self::LimitUsage(..)
+            | Self::Admit { .. } => "",
         }
     }
 
@@ -342,10 +365,98 @@ impl Step {
     }
 }
 
+/// Whether they let in some addresses and no others.
+fn narrows(options: &BTreeMap<OptionKey, OptionValue>) -> bool {
+    options.iter().any(|(key, list)| {
+        key.as_str() == ALLOW_OPTION && list.as_str().split(',').all(|address| address != "*")
+    })
+}
+
 fn keys(options: &BTreeMap<OptionKey, OptionValue>) -> String {
     options
         .keys()
         .map(OptionKey::as_str)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    fn set(key: &str, value: &str) -> Step {
+        Step::SetOptions {
+            volume: parse("v"),
+            options: BTreeMap::from([(parse(key), parse(value))]),
+            each: false,
+        }
+    }
+
+    #[test]
+    fn what_users_may_notice_is_told() {
+        let volume = || parse::<VolumeName>("v");
+        let restarts = "restarts the quota daemon of every host";
+        for (step, words) in [
+            (Step::RaiseOpVersion(100_000), "can't be undone"),
+            (Step::StartVolume(volume()), restarts),
+            (Step::StartBricks(volume()), restarts),
+            (Step::EnableQuota(volume()), restarts),
+            (Step::StopVolume(volume()), restarts),
+            (Step::StopVolume(volume()), "nobody can read or write"),
+            (Step::DeleteVolume(volume()), restarts),
+            (Step::DeleteVolume(volume()), "takes the volume away"),
+            (Step::RemoveLimit(volume()), "can fill the devices"),
+            (set(ALLOW_OPTION, "10.0.*,client1"), "can't reach"),
+            (
+                Step::Fence {
+                    volume: volume(),
+                    node: "a".into(),
+                },
+                "can't reach",
+            ),
+            (
+                Step::WriteManifest {
+                    places: Vec::new(),
+                    name: "v".into(),
+                    manifest: "{}".into(),
+                },
+                "taken away",
+            ),
+            (
+                Step::TrashBricks {
+                    places: Vec::new(),
+                    name: "v".into(),
+                },
+                "until it is destroyed",
+            ),
+            (
+                Step::PurgeTrash {
+                    host: parse("n1"),
+                    device: parse("/d"),
+                    name: parse("v-01234567"),
+                    manifest: true,
+                },
+                "for good",
+            ),
+        ] {
+            assert!(step.risk().contains(words), "{step:?}: {}", step.risk());
+        }
+        for step in [
+            Step::ClaimHost {
+                host: parse("n1"),
+                owner: parse("one"),
+                replace: None,
+            },
+            Step::ProbePeer { host: parse("n1") },
+            Step::LimitUsage(volume(), Bytes(1 << 20)),
+            set("performance.cache-size", "64MB"),
+            set(ALLOW_OPTION, "10.0.*,*"),
+        ] {
+            assert_eq!(step.risk(), "", "{step:?}");
+        }
+    }
 }
