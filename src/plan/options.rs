@@ -444,4 +444,24 @@ mod tests {
             assert_eq!(rows, set.collect(), "{which:?}");
         }
     }
+
+    /// docs/glustervolume.md names what nobody may set, and nothing else.
+    #[test]
+    fn what_nobody_may_set_is_documented() {
+        let text = include_str!("../../docs/glustervolume.md");
+        let section = text
+            .split("### Options that nobody may set")
+            .nth(1)
+            .unwrap();
+        let table = section.split("\n\n").nth(1).unwrap();
+        let told: Vec<&str> = table
+            .lines()
+            .filter_map(|line| line.split(" | ").next())
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        for (pattern, _) in NEVER {
+            assert!(told.contains(pattern), "the page lacks {pattern}");
+        }
+        assert_eq!(told.len(), NEVER.len(), "{told:?}");
+    }
 }
