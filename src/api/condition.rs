@@ -38,15 +38,15 @@ impl ConditionType {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Why a condition is as it is.
+    ($(#[$what:meta])* $of:ident: $($(#[$doc:meta])* $name:ident,)*) => {
+        $(#[$what])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
-        impl Reason {
+        pub enum $of { $($(#[$doc])* $name,)* }
+        impl $of {
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// As in `status.conditions[].reason`.
+            /// As it stands in the field `reason`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
@@ -55,6 +55,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// Why a condition is as it is.
+    Reason:
     /// Nothing is wrong.
     AsDeclared,
     /// Not looked at yet, or it could not be found out.
@@ -133,14 +135,35 @@ reasons! {
     QuotaDiffers,
     /// A claim or PersistentVolume of that name is not ours.
     ClaimConflict,
-    /// Anybody who reaches the ports can mount it.
-    OpenToNetwork,
-    /// Two copies can split.
-    TwoCopies,
     /// A node waits to be admitted to a one-writer volume.
     WaitingForFence,
     /// A condition of its cluster keeps this volume from going on.
     ClusterNotReady,
+}
+
+reasons! {
+    /// Why an event is sent, besides those that tell of a condition with its [`Reason`].
+    EventReason:
+    /// A host that left the spec is no peer any more.
+    NodeDetached,
+    /// Our owner file stays on a host that could not be reached.
+    OwnerFileLeft,
+    /// An entry of the trash is gone for good.
+    TrashPurged,
+    /// A node is shut out of a one-writer volume.
+    Fenced,
+    /// A node is let in.
+    Admitted,
+    /// Two copies can split.
+    TwoCopies,
+    /// Anybody who reaches the ports can mount it.
+    OpenToNetwork,
+    /// What was stopped to be deleted runs again, since it shall stay.
+    VolumeStarted,
+    /// It shall stay, and could not be started again.
+    VolumeLeftStopped,
+    /// It shall stay, and was deleted already; its bricks are there.
+    BricksLeft,
 }
 
 /// A condition, before it is merged into a status.
@@ -268,22 +291,13 @@ mod tests {
 
     #[test]
     fn reasons_are_documented() {
-        // events that are no reasons of a condition
-        let events = [
-            "NodeDetached",
-            "TrashPurged",
-            "OwnerFileLeft",
-            "Fenced",
-            "Admitted",
-        ];
         let told: BTreeSet<&str> = told(CLUSTER).union(&told(VOLUME)).copied().collect();
-        let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+        let events = EventReason::ALL.iter().map(|reason| reason.as_str());
+        let all: BTreeSet<&str> = reasons.chain(events).collect();
         let missing: Vec<_> = all.difference(&told).collect();
         assert!(missing.is_empty(), "no page tells of {missing:?}");
-        let unknown: Vec<_> = told
-            .iter()
-            .filter(|word| !all.contains(**word) && !events.contains(word))
-            .collect();
+        let unknown: Vec<_> = told.difference(&all).collect();
         assert!(unknown.is_empty(), "nothing says {unknown:?}");
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use tracing::instrument;
 
 use crate::api::cluster::{DeviceStatus, GlusterClusterStatus, NodeStatus};
-use crate::api::condition::{self, ConditionType, Finding, Reason};
+use crate::api::condition::{self, ConditionType, EventReason, Finding, Reason};
 use crate::api::{GlusterCluster, GlusterVolume, quantity};
 use crate::gluster::model::{DeviceFacts, PoolView};
 use crate::gluster::names::{Bytes, HostPath, OWNER_FILE};
@@ -537,7 +537,7 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
             context,
             &object.object_ref(&()),
             EventType::Warning,
-            "OwnerFileLeft",
+            EventReason::OwnerFileLeft,
             &note,
         )
         .await;

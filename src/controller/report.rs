@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 use tracing::warn;
 
-use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::condition::{ConditionType, EventReason, Finding, Reason};
 use crate::gluster::outcome::Class;
 use crate::pool::StepFailure;
 
@@ -76,7 +76,7 @@ pub(super) async fn transitions(
         } else {
             EventType::Warning
         };
-        publish(
+        send(
             context,
             object,
             kind,
@@ -90,8 +90,19 @@ pub(super) async fn transitions(
     }
 }
 
-/// Sends an event. That it can't be sent is logged and nothing more.
+/// One event that is not about a condition.
 pub(super) async fn publish(
+    context: &Context,
+    object: &ObjectReference,
+    type_: EventType,
+    reason: EventReason,
+    note: &str,
+) {
+    send(context, object, type_, reason.as_str(), note).await;
+}
+
+/// Sends an event. That it can't be sent is logged and nothing more.
+async fn send(
     context: &Context,
     object: &ObjectReference,
     type_: EventType,

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::api::GlusterCluster;
 use crate::api::cluster::NodeStatus;
-use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::condition::{ConditionType, EventReason, Finding, Reason};
 use crate::gluster::model::{GlusterdVol, PoolView};
 use crate::gluster::names::HostName;
 use crate::gluster::outcome::Class;
@@ -300,7 +300,7 @@ async fn release(
                     context,
                     &reference,
                     EventType::Normal,
-                    "NodeDetached",
+                    EventReason::NodeDetached,
                     &note,
                 )
                 .await;
@@ -313,7 +313,7 @@ async fn release(
                     context,
                     &reference,
                     EventType::Warning,
-                    "OwnerFileLeft",
+                    EventReason::OwnerFileLeft,
                     &note,
                 )
                 .await;
@@ -568,7 +568,7 @@ async fn purge_one(
                 context,
                 &object.object_ref(&()),
                 EventType::Normal,
-                "TrashPurged",
+                EventReason::TrashPurged,
                 &note,
             )
             .await;

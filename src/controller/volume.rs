@@ -20,7 +20,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use tracing::instrument;
 
-use crate::api::condition::{self, ConditionType, Finding, Reason};
+use crate::api::condition::{self, ConditionType, EventReason, Finding, Reason};
 use crate::api::volume::{BrickStatus, DeletionPolicy, GlusterVolumeStatus, QuotaStatus, State};
 use crate::api::{GlusterCluster, GlusterVolume};
 use crate::gluster::model::{PoolView, QuotaView, Search, VolumeStatus, VolumeView};
@@ -402,8 +402,7 @@ impl<'a> Work<'a> {
         }
         let reference = self.object.object_ref(&());
         for (reason, note) in decide::warnings(&target.want) {
-            let (kind, reason) = (EventType::Warning, reason.as_str());
-            report::publish(self.context, &reference, kind, reason, note).await;
+            report::publish(self.context, &reference, EventType::Warning, reason, note).await;
         }
     }
 
@@ -622,7 +621,7 @@ impl<'a> Work<'a> {
                         self.context,
                         &self.object.object_ref(&()),
                         EventType::Normal,
-                        "Fenced",
+                        EventReason::Fenced,
                         &note,
                     )
                     .await;
@@ -633,7 +632,7 @@ impl<'a> Work<'a> {
                         self.context,
                         &self.object.object_ref(&()),
                         EventType::Normal,
-                        "Admitted",
+                        EventReason::Admitted,
                         &note,
                     )
                     .await;

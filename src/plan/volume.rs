@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::condition::{ConditionType, EventReason, Finding, Reason};
 use crate::api::volume::State;
 use crate::gluster::model::{
     BrickFacts, HostFacts, PoolView, QuotaLimit, QuotaView, Volume, VolumeStatus, VolumeView,
@@ -168,17 +168,17 @@ fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
 }
 
 /// What is allowed and dangerous all the same, to be told once.
-pub fn warnings(want: &ValidVolume) -> Vec<(Reason, &'static str)> {
+pub fn warnings(want: &ValidVolume) -> Vec<(EventReason, &'static str)> {
     let mut found = Vec::new();
     if want.shape == (SetShape::Replicate { copies: 2 }) {
-        found.push((Reason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not"));
+        found.push((EventReason::TwoCopies, "two copies can split: while the two hosts do not see each other, both accept writes, and one side's are lost. Three copies do not"));
     }
     let open = match &want.access {
         Access::Clients(addresses) => addresses.as_str().split(',').any(|address| address == "*"),
         Access::OneWriter => false,
     };
     if open {
-        found.push((Reason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster"));
+        found.push((EventReason::OpenToNetwork, "whoever reaches the ports of the storage hosts as root can mount this volume: set spec.clients.addresses of the cluster"));
     }
     found
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gluster_operator::api::condition::{ConditionType, Reason};
+use gluster_operator::api::condition::{ConditionType, EventReason, Reason};
 use gluster_operator::gluster::model::{
     BrickFacts, HostView, QuotaView, StartTried, Volume, VolumeBrick, VolumeStatus, VolumeView,
 };
@@ -1041,7 +1041,7 @@ fn bricks_by_name_do_not_lie_in_others() {
 
 #[test]
 fn what_is_dangerous_is_told() {
-    let (two, open) = (Reason::TwoCopies, Reason::OpenToNetwork);
+    let (two, open) = (EventReason::TwoCopies, EventReason::OpenToNetwork);
     let copies = |copies| json!({"layout": {"replicate": {"copies": copies}}});
     let with = |mode: &str| {
         json!({
@@ -1062,7 +1062,7 @@ fn what_is_dangerous_is_told() {
     ] {
         let cluster = cluster(3, clients.clone());
         let found = volume::warnings(&want(&cluster, spec.clone(), &[]));
-        let reasons: Vec<Reason> = found.iter().map(|(reason, _)| *reason).collect();
+        let reasons: Vec<EventReason> = found.iter().map(|(reason, _)| *reason).collect();
         assert_eq!(reasons, told, "{clients} {spec}");
     }
 }

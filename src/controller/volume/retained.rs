@@ -2,8 +2,8 @@
 //! what was stopped for that is started again, and what can't be taken back is told.
 
 use super::{
-    Context, Error, EventType, RESYNC, Resource, State, Step, VolumeStatus, Work, decide,
-    pool_plan, report,
+    Context, Error, EventReason, EventType, RESYNC, Resource, State, Step, VolumeStatus, Work,
+    decide, pool_plan, report,
 };
 use crate::gluster::model::BrickFacts;
 use crate::plan::step::BrickPlace;
@@ -33,7 +33,7 @@ impl Work<'_> {
                     let note = format!(
                         "volume {volume} is stopped, and can't be started now; it stays so"
                     );
-                    self.say(EventType::Warning, "VolumeLeftStopped", &note)
+                    self.say(EventType::Warning, EventReason::VolumeLeftStopped, &note)
                         .await;
                     return Ok(());
                 };
@@ -41,14 +41,14 @@ impl Work<'_> {
                 let (kind, reason, note) = match pool.execute(&start, coordinator).await {
                     Ok(()) => (
                         EventType::Normal,
-                        "VolumeStarted",
+                        EventReason::VolumeStarted,
                         format!(
                             "volume {volume} was stopped, and runs again: spec.deletionPolicy is Retain"
                         ),
                     ),
                     Err(failure) => (
                         EventType::Warning,
-                        "VolumeLeftStopped",
+                        EventReason::VolumeLeftStopped,
                         format!(
                             "volume {volume} is stopped, and could not be started: {failure}; `gluster volume start {volume}` is yours to type"
                         ),
@@ -75,7 +75,8 @@ impl Work<'_> {
                         "volume {volume} had been deleted before spec.deletionPolicy was Retain; its bricks stay where they are: {}. The manifest in .trash of their devices has the command that makes the volume of them again (`create`) and its options",
                         left.join(", ")
                     );
-                    self.say(EventType::Warning, "BricksLeft", &note).await;
+                    self.say(EventType::Warning, EventReason::BricksLeft, &note)
+                        .await;
                 }
             }
             Some(_) | None => {}
@@ -83,7 +84,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn say(&self, kind: EventType, reason: &str, note: &str) {
+    async fn say(&self, kind: EventType, reason: EventReason, note: &str) {
         let context: &Context = self.context;
         let reference = self.object.object_ref(&());
         report::publish(context, &reference, kind, reason, note).await;
