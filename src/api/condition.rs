@@ -263,7 +263,7 @@ pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -275,23 +275,36 @@ mod tests {
         text.split('`').skip(1).step_by(2)
     }
 
-    /// The second cells of the table of conditions, and the line about events.
-    fn told(page: &str) -> BTreeSet<&str> {
+    /// The table of conditions, and behind it what is said of events: for each condition, and for `Events`, which reasons are told.
+    fn told(page: &str) -> BTreeMap<&str, BTreeSet<&str>> {
         let section = page.split("## Conditions and reasons").nth(1).unwrap();
         let (table, events) = section.split_once("\nEvents: ").unwrap();
-        let cells = table
-            .lines()
-            .filter(|line| line.starts_with('|'))
-            .filter_map(|line| line.split(" | ").nth(1));
-        let mut told: BTreeSet<&str> = cells.flat_map(quoted).collect();
-        assert!(told.len() > 10, "{told:?}");
-        told.extend(quoted(events));
+        let events: BTreeSet<&str> = quoted(events).collect();
+        let mut told = BTreeMap::from([("Events", events)]);
+        let mut of = Vec::new();
+        for line in table.lines().filter(|line| line.starts_with("| ")) {
+            let mut cells = line.split(" | ");
+            let conditions: Vec<&str> = quoted(cells.next().unwrap()).collect();
+            // an empty cell is that of the row above
+            if !conditions.is_empty() {
+                of = conditions;
+            }
+            let reasons: Vec<&str> = cells.next().into_iter().flat_map(quoted).collect();
+            for condition in &of {
+                told.entry(condition).or_default().extend(&reasons);
+            }
+        }
+        assert!(told.len() > 4, "{told:?}");
         told
     }
 
     #[test]
     fn reasons_are_documented() {
-        let told: BTreeSet<&str> = told(CLUSTER).union(&told(VOLUME)).copied().collect();
+        let told: BTreeSet<&str> = [CLUSTER, VOLUME]
+            .into_iter()
+            .flat_map(told)
+            .flat_map(|(_, reasons)| reasons)
+            .collect();
         let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
         let events = EventReason::ALL.iter().map(|reason| reason.as_str());
         let all: BTreeSet<&str> = reasons.chain(events).collect();
@@ -301,29 +314,131 @@ mod tests {
         assert!(unknown.is_empty(), "nothing says {unknown:?}");
     }
 
-    /// Reasons that both kinds have, and that are told of each.
+    /// Each page tells of a reason under the conditions that have it.
     #[test]
+    #[allow(clippy::enum_glob_use)] // it is a table of them
     fn reasons_are_documented_where_they_are_given() {
-        let both = [
-            Reason::InvalidSpec,
-            Reason::Working,
-            Reason::Unknown,
-            Reason::Busy,
-            Reason::BadOption,
-            Reason::Refused,
-            Reason::ResultUnknown,
-            Reason::HostUnreachable,
-            Reason::PeersDisconnected,
-            Reason::DeviceFull,
-            Reason::DeletionBlocked,
+        use ConditionType::{
+            DevicesReady, Healthy, InSync, Owned, PeersConnected, Progressing, Ready,
+        };
+        use Reason::*;
+        // a host that does not answer, for the pool and for each volume on it
+        let silent = [
+            HostUnreachable,
+            HostKeyRefused,
+            AuthenticationFailed,
+            PrerequisitesMissing,
+            GlusterdNotResponding,
         ];
-        for (page, more) in [
-            (CLUSTER, &[][..]),
-            (VOLUME, &[Reason::BrickDown, Reason::Stopped]),
-        ] {
-            let told = told(page);
-            for reason in both.iter().chain(more) {
-                assert!(told.contains(reason.as_str()), "{reason:?}");
+        let no_pool = [
+            IdentityConflict,
+            OtherPool,
+            ManagedElsewhere,
+            PeersDisconnected,
+        ];
+        // a step that failed
+        let failed = [Busy, BadOption, Refused, ResultUnknown, HostUnreachable];
+        let rows: &[(&str, ConditionType, &[&[Reason]])] = &[
+            (
+                CLUSTER,
+                Ready,
+                &[&silent, &no_pool, &[InvalidSpec, InvalidCredentials]],
+            ),
+            (
+                CLUSTER,
+                PeersConnected,
+                &[
+                    &silent,
+                    &[
+                        IdentityConflict,
+                        OtherPool,
+                        InvalidCredentials,
+                        PeersDisconnected,
+                        PeerRejected,
+                    ],
+                ],
+            ),
+            (
+                CLUSTER,
+                DevicesReady,
+                &[&[DeviceNotReady, DeviceFull, HostUnreachable]],
+            ),
+            (
+                CLUSTER,
+                InSync,
+                &[
+                    &failed,
+                    &[
+                        OtherPool,
+                        Working,
+                        NodeInUse,
+                        OpVersionTooLow,
+                        RestartNeeded,
+                        Unknown,
+                        DeletionBlocked,
+                    ],
+                ],
+            ),
+            (
+                VOLUME,
+                Ready,
+                &[
+                    &silent,
+                    &no_pool,
+                    &failed,
+                    &[
+                        InvalidSpec,
+                        NotAllowed,
+                        NotAdmitted,
+                        ClusterNotFound,
+                        ClusterNotReady,
+                        DoesNotFit,
+                        GhostVolume,
+                        NotOwned,
+                        Unknown,
+                        Working,
+                        Stopped,
+                        BrickDown,
+                    ],
+                ],
+            ),
+            (VOLUME, Owned, &[&[NotOwned, Unknown]]),
+            (
+                VOLUME,
+                Healthy,
+                &[&[BrickDown, Stopped, PeersDisconnected, DeviceFull]],
+            ),
+            (
+                VOLUME,
+                InSync,
+                &[
+                    &silent,
+                    &no_pool,
+                    &failed,
+                    &[
+                        Working,
+                        LayoutDiffers,
+                        BrickDown,
+                        CapacityBelowUsage,
+                        Unknown,
+                        QuotaCrawl,
+                        QuotaDiffers,
+                        StopBlocked,
+                        ClaimConflict,
+                        ClusterNotReady,
+                    ],
+                ],
+            ),
+            (
+                VOLUME,
+                Progressing,
+                &[&[Working, AsDeclared, WaitingForFence, DeletionBlocked]],
+            ),
+        ];
+        for (page, condition, reasons) in rows {
+            let told = &told(page)[condition.as_str()];
+            for reason in reasons.iter().copied().flatten() {
+                assert!(told.contains(reason.as_str()), "{condition:?} {reason:?}");
             }
         }
     }
