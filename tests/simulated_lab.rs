@@ -27,7 +27,7 @@ use acts::{Act, HOSTS, Seen};
 use gluster_lab::GlusterLab;
 use real::Real;
 
-/// At least so many operations, and this part of them refused.
+/// At least so many operations, those chosen for quirks and faults and the random ones together, and this part of them failed.
 const LEAST: usize = 300;
 const LEAST_FAILED: f64 = 0.3;
 
