@@ -178,14 +178,6 @@ impl SimulatedPool {
         self.world().directory(volume, path, false);
     }
 
-    /// The addresses that have a volume mounted, in the place of those of before.
-    pub fn set_clients(&self, volume: &str, addresses: &[&str]) {
-        let addresses = addresses.iter().map(|&address| address.to_owned());
-        self.world()
-            .clients
-            .insert(volume.to_owned(), addresses.collect());
-    }
-
     /// Somebody mounts a volume on a host of the pool, by hand or by a pod.
     pub fn mount_volume(&self, host: &HostName, volume: &str, path: &HostPath) {
         if let Some(machine) = self.world().machines.get_mut(host.as_str()) {

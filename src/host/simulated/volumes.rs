@@ -150,7 +150,6 @@ impl World {
                 }
             }
         }
-        self.clients.remove(name);
         answers::volume("volDelete", name, &volume.id)
     }
 
@@ -221,10 +220,9 @@ impl World {
 
     /// Who is connected to the bricks that run: mounts, and the daemons of all hosts where there are any.
     fn clients_of(&self, name: &str, volume: &Volume, members: &[String]) -> Vec<String> {
-        let mut clients = self.clients.get(name).cloned().unwrap_or_default();
         let has_it = |machine: &&Machine| machine.volume_mounts.values().any(|one| one == name);
         let mounted = self.machines.values().filter(has_it);
-        clients.extend(mounted.map(|machine| machine.address.clone()));
+        let mut clients: Vec<String> = mounted.map(|machine| machine.address.clone()).collect();
         if volume.shape.set() > 1 || volume.quota() {
             let daemons = members
                 .iter()

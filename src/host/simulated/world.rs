@@ -159,8 +159,6 @@ pub(super) struct World {
     pub machines: BTreeMap<String, Machine>,
     /// By volume id.
     pub contents: BTreeMap<String, Content>,
-    /// By the name of the volume: addresses that have it mounted.
-    pub clients: BTreeMap<String, Vec<String>>,
     pub pending: Vec<Pending>,
 }
 
@@ -173,7 +171,6 @@ impl World {
             hits: BTreeMap::new(),
             machines: BTreeMap::new(),
             contents: BTreeMap::new(),
-            clients: BTreeMap::new(),
             pending: Vec::new(),
         }
     }
