@@ -18,7 +18,7 @@ use gluster_operator::api::condition::{ConditionType, Finding, Reason};
 use gluster_operator::gluster::model::{QuotaView, Search, SilentKind, VolumeStatus, VolumeView};
 use gluster_operator::gluster::names::{Bytes, HostName, HostPath};
 use gluster_operator::gluster::operation::{Command, Gluster, Operation};
-use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
+use gluster_operator::gluster::outcome::{Class, Family, Outcome, Output, classify};
 use gluster_operator::gluster::output;
 use gluster_operator::host::simulated::{Fault, SimulatedPool};
 use gluster_operator::host::{Host, HostError};
@@ -38,6 +38,8 @@ const UID: &str = "0000000b-0000-0000-0000-00000000000b";
 const NAMESPACE_UID: &str = "00000000-0000-0000-0000-00000000000c";
 const VOLUME_UID: &str = "0000000d-0000-0000-0000-00000000000d";
 const DEVICE: &str = "/b";
+/// How our bricks begin.
+const OURS: &str = "/b/shop_data-";
 
 /// What happens while commands run.
 #[derive(Debug, Default)]
@@ -45,9 +47,25 @@ struct Script {
     /// Commands so far.
     count: usize,
     /// After so many commands something happens to a host.
-    faults: Vec<(usize, HostName, Fault)>,
+    faults: Vec<(usize, HostName, Broken)>,
     /// After so many commands the controller is gone; whether the last one was still run.
     dies: Option<(usize, bool)>,
+}
+
+/// What breaks.
+#[derive(Debug, Clone, Copy)]
+enum Broken {
+    Host(Fault),
+    /// The processes of our bricks there die.
+    Bricks,
+}
+
+fn kill_bricks(pool: &SimulatedPool, host: &HostName) {
+    for (path, _) in pool.bricks(host) {
+        if path.starts_with(OURS) {
+            pool.kill_brick(host, &parse(&path));
+        }
+    }
 }
 
 /// A host of a simulated pool, as a controller reaches it that may die.
@@ -62,8 +80,11 @@ impl Reached {
         let mut script = self.script.lock().unwrap();
         script.count += 1;
         let at = script.count;
-        for (_, host, fault) in script.faults.iter().filter(|(when, ..)| *when == at) {
-            self.pool.fault(host, *fault);
+        for (_, host, broken) in script.faults.iter().filter(|(when, ..)| *when == at) {
+            match broken {
+                Broken::Host(fault) => self.pool.fault(host, *fault),
+                Broken::Bricks => kill_bricks(&self.pool, host),
+            }
         }
         let gone = HostError {
             host: self.name.clone(),
@@ -131,6 +152,11 @@ impl Scene {
     fn new(seed: u64, count: usize) -> Self {
         let names: Vec<HostName> = (1..=count).map(|i| parse(&format!("n{i}"))).collect();
         let pool = SimulatedPool::new(seed, &names, &parse(DEVICE));
+        // as Debian ships it, and as it should be
+        let ping_timeout = if seed.is_multiple_of(2) { 0 } else { 10 };
+        for name in &names {
+            pool.set_ping_timeout(name, ping_timeout);
+        }
         let nodes: Vec<Value> = names
             .iter()
             .map(|name| json!({"name": name.as_str(), "devices": [{"path": DEVICE}]}))
@@ -179,7 +205,7 @@ impl Scene {
     }
 
     /// A person types something on a host.
-    fn by_hand(&self, host: usize, line: &str) {
+    fn typed(&self, host: usize, line: &str) -> Outcome {
         let argv = ["gluster", "--mode=script", "--xml"]
             .into_iter()
             .chain(line.split(' '));
@@ -189,7 +215,12 @@ impl Scene {
             deadline: Duration::from_secs(150),
         };
         let output = self.pool.run(&self.names[host], &command).unwrap();
-        let outcome = classify(Family::Other, &output);
+        classify(Family::Other, &output)
+    }
+
+    /// The same, where nothing is wrong.
+    fn by_hand(&self, host: usize, line: &str) {
+        let outcome = self.typed(host, line);
         assert_eq!(outcome.class, Class::Ok, "{line}: {}", outcome.message);
     }
 
@@ -215,13 +246,12 @@ impl Scene {
 
     /// What is not ours: marked directories outside of ours, and what is in them.
     fn foreign(&self) -> Vec<(String, String, bool)> {
-        let ours = format!("{DEVICE}/shop_data-");
         let bricks = |name: &HostName| {
             let name = name.to_string();
             self.pool
                 .bricks(&parse(&name))
                 .into_iter()
-                .filter(|(path, _)| !path.starts_with(&ours) && !path.contains("/.trash/"))
+                .filter(|(path, _)| !path.starts_with(OURS) && !path.contains("/.trash/"))
                 .map(move |(path, full)| (name.clone(), path, full))
                 .collect::<Vec<_>>()
         };
@@ -230,13 +260,12 @@ impl Scene {
 
     /// Our bricks that hold data.
     fn data(&self) -> Vec<(String, String)> {
-        let ours = format!("{DEVICE}/shop_data-");
         let bricks = |name: &HostName| {
             let name = name.to_string();
             self.pool
                 .bricks(&parse(&name))
                 .into_iter()
-                .filter(|(path, full)| *full && path.starts_with(&ours))
+                .filter(|(path, full)| *full && path.starts_with(OURS))
                 .map(move |(path, _)| (name.clone(), path))
                 .collect::<Vec<_>>()
         };
@@ -378,7 +407,7 @@ fn spec(dice: &mut Dice) -> Value {
     spec
 }
 
-/// Up to three things that happen, none of which takes data.
+/// Up to three things that happen to hosts, and bricks that die; none of it takes data.
 fn script(dice: &mut Dice, names: &[HostName]) -> Script {
     let kinds = [
         (Fault::Kill, Fault::Boot),
@@ -391,10 +420,15 @@ fn script(dice: &mut Dice, names: &[HostName]) -> Script {
         let (begin, end) = dice.pick(&kinds);
         let host = dice.pick(names);
         let at = 1 + dice.below(80);
-        script.faults.push((at, host.clone(), begin));
+        script.faults.push((at, host.clone(), Broken::Host(begin)));
         if dice.below(2) == 0 {
-            script.faults.push((at + 1 + dice.below(40), host, end));
+            let later = at + 1 + dice.below(40);
+            script.faults.push((later, host, Broken::Host(end)));
         }
+    }
+    if dice.below(3) == 0 {
+        let at = 1 + dice.below(80);
+        script.faults.push((at, dice.pick(names), Broken::Bricks));
     }
     if dice.below(2) == 0 {
         script.dies = Some((1 + dice.below(120), dice.below(2) == 0));
@@ -428,6 +462,7 @@ fn strangers(scene: &Scene) {
 fn is_as_declared(plan: &Plan, seed: u64) {
     for kind in [
         ConditionType::Ready,
+        ConditionType::Healthy,
         ConditionType::InSync,
         ConditionType::Owned,
     ] {
@@ -485,6 +520,8 @@ fn whatever_breaks_down_it_ends_as_declared() {
         let want = scene.want(next, &owned);
         storm(&scene, &want, &mut dice, false).await;
         scene.mend();
+        // no host comes back for these
+        kill_bricks(&scene.pool, &dice.pick(&scene.names));
         let (end, _, _) = scene.converge(&want, false).await;
         is_as_declared(&end, seed);
         let (again, _, steps) = scene.converge(&want, false).await;
@@ -526,6 +563,50 @@ fn deletion_ends_in_the_trash_and_nowhere_else() {
         let were: Vec<String> = data.into_iter().map(|(host, _)| host).collect();
         assert_eq!(kept, were, "seed {seed}");
         assert_eq!(scene.foreign(), foreign, "seed {seed}: not ours");
+    });
+}
+
+/// With a ping-timeout the first command is refused, and others go on without the host, which learns of them when it is back. Without
+/// one the first hangs, and keeps its lock until then.
+#[test]
+fn a_silent_peer_is_given_up_where_glusterd_pings() {
+    play(2, |seed| async move {
+        for (fault, end) in [
+            (Fault::Cut, Fault::Restore),
+            (Fault::HangGlusterd, Fault::ResumeGlusterd),
+        ] {
+            let scene = Scene::new(seed, 4);
+            let want = scene.want(json!({"layout": {"distribute": 1}}), &[]);
+            let (made, ..) = scene.converge(&want, false).await;
+            is_as_declared(&made, seed);
+            let set = |value: &str| {
+                let outcome = scene.typed(0, &format!("volume set shop_data user.x {value}"));
+                (outcome.class, outcome.message)
+            };
+            let silent = &scene.names[3];
+            scene.pool.fault(silent, fault);
+            // which of the two is done in the end
+            let (first, words, second, expected) = if seed.is_multiple_of(2) {
+                (Class::Unknown, "timed out", Class::Busy, "1")
+            } else {
+                (Class::Busy, "Locking failed on n4", Class::Ok, "2")
+            };
+            let (class, message) = set("1");
+            assert_eq!(class, first, "seed {seed}, {fault:?}: {message}");
+            assert!(message.contains(words), "{message}");
+            assert_eq!(set("2").0, second, "seed {seed}, {fault:?}");
+            scene.pool.fault(silent, end);
+            let pool = scene.controller(Script::default());
+            let view = pool.observe(Instant::now()).await.view;
+            for (host, facts) in view.answered() {
+                let volume = facts.state.volume(&want.volume).unwrap();
+                assert_eq!(volume.options["user.x"], expected, "seed {seed}: {host}");
+                let connected = facts.state.peers.iter().all(|peer| peer.connected);
+                assert!(connected, "seed {seed}: {host}");
+            }
+            assert_eq!(view.silent().count(), 0, "seed {seed}");
+            assert_eq!(set("3").0, Class::Ok, "seed {seed}");
+        }
     });
 }
 

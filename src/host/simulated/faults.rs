@@ -36,7 +36,7 @@ impl World {
         }
         let pending = std::mem::take(&mut self.pending);
         for one in pending {
-            if self.silent_peer(&one.originator).is_some() {
+            if !self.silent_peers(&one.originator).is_empty() {
                 self.pending.push(one);
                 continue;
             }
@@ -78,11 +78,11 @@ impl World {
         }
     }
 
-    /// A peer that is believed to be connected and does not answer.
-    pub(super) fn silent_peer(&self, host: &str) -> Option<String> {
-        self.connected_peers(host)
-            .into_iter()
-            .find(|name| self.machines.get(name).is_some_and(|peer| !peer.answers()))
+    /// Peers that are believed to be connected and do not answer.
+    pub(super) fn silent_peers(&self, host: &str) -> Vec<String> {
+        let mut peers = self.connected_peers(host);
+        peers.retain(|name| self.machines.get(name).is_some_and(|peer| !peer.answers()));
+        peers
     }
 
     pub(super) fn fault(&mut self, host: &str, fault: Fault) {
@@ -105,10 +105,7 @@ impl World {
                 self.start_glusterd(host);
             }
             Fault::Cut => machine.cut = machine.cut.or(Some(now)),
-            Fault::Restore => {
-                machine.cut = None;
-                self.meet(host);
-            }
+            Fault::Restore => self.heard_again(host, |machine| machine.cut = None),
             Fault::StopGlusterd => machine.daemon = Daemon::Stopped,
             Fault::StartGlusterd => self.start_glusterd(host),
             Fault::HangGlusterd => {
@@ -117,13 +114,60 @@ impl World {
                 }
             }
             Fault::ResumeGlusterd => {
-                if machine.daemon == Daemon::Hung {
-                    machine.daemon = Daemon::Running;
-                }
-                self.meet(host);
+                self.heard_again(host, |machine| {
+                    if machine.daemon == Daemon::Hung {
+                        machine.daemon = Daemon::Running;
+                    }
+                });
             }
         }
         self.settle();
+    }
+
+    /// A host is heard of again. Where a connection to it had been given up, it is made anew, and the host takes over what it missed
+    /// meanwhile.
+    fn heard_again(&mut self, host: &str, change: impl Fn(&mut Machine)) {
+        let was_given_up = self.is_given_up(host);
+        if let Some(machine) = self.machines.get_mut(host) {
+            change(machine);
+        }
+        self.connect(host);
+        self.meet(host);
+        if was_given_up && self.machines.get(host).is_some_and(Machine::answers) {
+            self.import(host);
+        }
+    }
+
+    /// Whether a host and some other that runs have no connection any more.
+    fn is_given_up(&self, host: &str) -> bool {
+        let Some(me) = self.machines.get(host) else {
+            return false;
+        };
+        let runs = |other: &&Machine| other.on && other.daemon != Daemon::Stopped;
+        let knows = |other: &&Machine| other.peers.iter().any(|peer| peer.uuid == me.uuid);
+        let mut others = self.machines.values().filter(runs).filter(knows);
+        others.any(|other| !self.connected(other, me) || !self.connected(me, other))
+    }
+
+    /// Connections between a host and all that can be reached are made anew.
+    fn connect(&mut self, host: &str) {
+        let Some(me) = self.machines.get(host).filter(|me| me.reached()) else {
+            return;
+        };
+        let me = me.uuid.clone();
+        let reached: Vec<String> = self
+            .machines
+            .values()
+            .filter(|other| other.reached())
+            .map(|other| other.uuid.clone())
+            .collect();
+        for machine in self.machines.values_mut() {
+            if machine.name == host {
+                machine.lost.retain(|peer| !reached.contains(peer));
+            } else if machine.reached() {
+                machine.lost.remove(&me);
+            }
+        }
     }
 
     fn start_glusterd(&mut self, host: &str) {
@@ -148,6 +192,7 @@ impl World {
         {
             machine.volumes.extend(ghosts);
         }
+        self.connect(host);
         self.meet(host);
         self.import(host);
         if let Some(machine) = self.machines.get_mut(host) {

@@ -122,7 +122,8 @@ impl SimulatedPool {
         self.world().fault(host.as_str(), fault);
     }
 
-    /// Sets `ping-timeout` in a host's glusterd.vol and in its glusterd, in seconds; Debian ships 0.
+    /// Sets `ping-timeout` in a host's glusterd.vol and in its glusterd, in seconds; Debian ships 0. With another, a command that
+    /// waits for a silent peer is refused, and those after it go on without that peer.
     pub fn set_ping_timeout(&self, host: &HostName, seconds: u32) {
         self.world().set_ping_timeout(host.as_str(), seconds);
     }

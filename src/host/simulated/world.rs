@@ -9,7 +9,7 @@ use super::Quirk;
 use super::files::Files;
 
 /// How long after a cut a glusterd with a ping-timeout notices, besides that timeout (measured: 15.7 s with 10).
-const NOTICED_LATER: Duration = Duration::from_secs(6);
+pub(super) const NOTICED_LATER: Duration = Duration::from_secs(6);
 pub(super) const GLUSTERD_VOL: &str = "/etc/glusterfs/glusterd.vol";
 
 /// How a glusterd is.
@@ -117,6 +117,8 @@ pub(super) struct Machine {
     /// Its store can't be read any more.
     pub torn: bool,
     pub ping_timeout: u32,
+    /// Uuids of peers that a command waited for in vain: they count as gone until they are heard of again.
+    pub lost: BTreeSet<String>,
     pub op_version: u32,
     pub peers: Vec<Peer>,
     pub volumes: BTreeMap<String, Volume>,
@@ -189,6 +191,7 @@ impl World {
             daemon: Daemon::Running,
             torn: false,
             ping_timeout: 0,
+            lost: BTreeSet::new(),
             op_version: 100_000,
             peers: Vec::new(),
             volumes: BTreeMap::new(),
@@ -263,7 +266,7 @@ impl World {
 
     /// Whether glusterd of one machine believes to be connected with another.
     pub(super) fn connected(&self, from: &Machine, to: &Machine) -> bool {
-        if !to.on || to.daemon == Daemon::Stopped {
+        if !to.on || to.daemon == Daemon::Stopped || from.lost.contains(&to.uuid) {
             return false;
         }
         // a cable is cut for both ends
