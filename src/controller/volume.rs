@@ -173,6 +173,7 @@ impl<'a> Work<'a> {
             Ok(target) => target,
             Err(mut findings) => {
                 self.context.calm.forget(&self.uid);
+                decide::unjudged(&mut findings);
                 report::say_interval(&mut findings, 30);
                 self.write_status(findings, None).await?;
                 // a change of the cluster or of this object wakes us; namespaces' labels do not
@@ -772,7 +773,7 @@ impl<'a> Work<'a> {
 
     async fn write_status(
         &self,
-        findings: Vec<Finding>,
+        mut findings: Vec<Finding>,
         found: Option<(&Target, &Converged)>,
     ) -> Result<(), Error> {
         // our own earlier writes of this reconcile are not in the object that we were given
@@ -785,6 +786,12 @@ impl<'a> Work<'a> {
             return Ok(());
         };
         let before = current.status.clone().unwrap_or_default();
+        // nothing is taken back that nobody has said
+        findings.retain(|finding| {
+            let told = condition::find(&before.conditions, finding.kind).is_some();
+            let judges = matches!(finding.kind, ConditionType::Healthy | ConditionType::Owned);
+            finding.holds.is_some() || told || !judges
+        });
         let generation = self.object.metadata.generation.unwrap_or_default();
         let mut status = GlusterVolumeStatus {
             observed_generation: Some(generation),
@@ -945,6 +952,11 @@ fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Conve
     } = converged;
     status.volume_name = Some(want.volume.to_string());
     let Some(volume) = decide::seen(want, cluster, view) else {
+        let gone = view.silent().next().is_none() && view.who_knows(&want.volume).0.is_empty();
+        if gone {
+            (status.type_, status.volume_id, status.quota) = (None, None, None);
+            (status.bricks, status.attached_node) = (Vec::new(), None);
+        }
         return;
     };
     status.type_ = Some(volume.type_name.clone());
