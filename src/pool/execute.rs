@@ -237,7 +237,9 @@ impl Pool {
         leave: Leave<'_>,
     ) -> Result<(), StepFailure> {
         let operation = Operation::Gluster(command.clone());
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             // who lists may wait for a brick that hangs; its locks are short
             let listing = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
             if !leave().await {
@@ -282,7 +284,6 @@ impl Pool {
                 words: outcome.message,
             });
         }
-        Ok(())
     }
 
     async fn perform(

@@ -267,7 +267,9 @@ impl Pool {
     async fn ask_clients(&self, host: &HostName, volume: &VolumeName) -> Option<Output> {
         let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
         let command = Gluster::Clients(volume.clone());
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let answer = self.ask(host, command.clone()).await?;
             let class = classify(command.family(), &answer).class;
             if class != Class::Busy || attempt == BUSY_TRIES {
@@ -275,7 +277,6 @@ impl Pool {
             }
             tokio::time::sleep(BUSY_PAUSE).await;
         }
-        None
     }
 
     fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {
