@@ -640,7 +640,7 @@ impl<'a> Work<'a> {
                 }
                 (Ok(()), _) => {}
                 (Err(failure), Step::SetOptions { each: true, .. })
-                    if failure.class == Class::Refused && !withdrawn =>
+                    if failure.class == Class::Refused =>
                 {
                     failed = failed.or(Some(failure));
                 }
