@@ -11,7 +11,7 @@ use crate::pool::StepFailure;
 
 use super::cluster::backoff;
 
-/// After which a step is tried again that somebody else was in the way of, or whose host was not reached.
+/// After which a step is tried again that somebody else was in the way of, or whose host we did not reach.
 const SOON: Duration = Duration::from_secs(5);
 /// A step that has been due for so long, longer than the longest pause, is not planned any more.
 const OVERDUE: Duration = Duration::from_secs(600);
@@ -36,7 +36,7 @@ struct Tried {
 
 impl Tried {
     fn pause(&self) -> Duration {
-        if self.failure.detail == "unreachable" || self.failure.class == Class::Busy {
+        if self.failure.class == Class::Busy {
             SOON
         } else {
             backoff(self.times)
@@ -284,5 +284,22 @@ mod tests {
         tries.note("u", None, &start("c"), Some(&refused));
         assert_eq!(count(), 2);
         assert!(tries.too_early("u", None, &start("b")).is_some());
+    }
+
+    #[test]
+    fn a_peer_that_gluster_can_not_reach_is_probed_after_growing_pauses() {
+        let probe = Step::ProbePeer {
+            host: "node2".parse().unwrap(),
+        };
+        let tries = Tries::default();
+        let refused = StepFailure {
+            detail: "unreachable",
+            ..failure(Class::Refused)
+        };
+        for times in 1..=4 {
+            tries.note("u", None, &probe, Some(&refused));
+            let again = tries.again("u", std::slice::from_ref(&probe)).unwrap();
+            assert_eq!(again.every, backoff(times));
+        }
     }
 }
