@@ -13,6 +13,8 @@ use super::cluster::backoff;
 
 /// After which a step is tried again that somebody else was in the way of, or whose host we did not reach.
 const SOON: Duration = Duration::from_secs(5);
+/// The same for what shuts out a node or lets one in, whatever was in the way: a database that moves waits for it.
+const MOVING: Duration = Duration::from_secs(2);
 /// A step that has been due for so long, longer than the longest pause, is not planned any more.
 const OVERDUE: Duration = Duration::from_secs(600);
 
@@ -36,10 +38,10 @@ struct Tried {
 
 impl Tried {
     fn pause(&self) -> Duration {
-        if self.failure.class == Class::Busy {
-            SOON
-        } else {
-            backoff(self.times)
+        match (&self.step, self.failure.class) {
+            (Step::Fence { .. } | Step::Admit { .. }, _) => MOVING,
+            (_, Class::Busy) => SOON,
+            _ => backoff(self.times),
         }
     }
 
@@ -300,6 +302,32 @@ mod tests {
             tries.note("u", None, &probe, Some(&refused));
             let again = tries.again("u", std::slice::from_ref(&probe)).unwrap();
             assert_eq!(again.every, backoff(times));
+        }
+    }
+
+    #[test]
+    fn a_node_that_waits_to_be_let_in_neither_waits_long_nor_is_tried_without_end() {
+        let volume = || "a".parse().unwrap();
+        let fence = Step::Fence {
+            volume: volume(),
+            node: "n1".into(),
+        };
+        let admit = |node: &str| Step::Admit {
+            volume: volume(),
+            node: node.into(),
+            addresses: "10.0.0.1".parse().unwrap(),
+        };
+        let tries = Tries::default();
+        for step in [fence, admit("n1")] {
+            for class in [Class::Busy, Class::Refused, Class::Unknown, Class::Refused] {
+                tries.note("u", None, &step, Some(&failure(class)));
+                assert!(tries.too_early("u", None, &step).is_some());
+                let again = tries.again("u", std::slice::from_ref(&step)).unwrap();
+                assert_eq!(again.every, MOVING, "{step:?}");
+            }
+            assert!(tries.too_early("u", None, &admit("n2")).is_none());
+            tries.note("u", None, &step, None);
+            assert!(tries.too_early("u", None, &step).is_none());
         }
     }
 }
