@@ -132,6 +132,11 @@ impl Tries {
     pub(super) fn forget(&self, uid: &str) {
         self.all().remove(uid);
     }
+
+    /// Forgets all objects but those.
+    pub(super) fn keep(&self, there: impl Fn(&str) -> bool) {
+        self.all().retain(|uid, _| there(uid));
+    }
 }
 
 /// Whether a step is what is left of one that was tried: a manifest has the time in it, and of options that were set one by one those are
