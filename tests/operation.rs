@@ -312,6 +312,7 @@ fn host_commands_word_for_word() {
                 "mountpoint -q /d".into(),
                 "mkdir -p -m 0700 /d/.trash".into(),
                 format!("tee {trash}.json < {{}}"),
+                format!("sync {trash}.json /d/.trash"),
             ],
         ),
         (

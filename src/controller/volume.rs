@@ -610,10 +610,7 @@ impl<'a> Work<'a> {
             let withdrawn = done.as_ref().is_err_and(StepFailure::is_withdrawn);
             if !withdrawn {
                 self.context.metrics.step(step, done.is_ok());
-                // a node that waits to be admitted does not wait for anything else
-                if !matches!(step, Step::Fence { .. } | Step::Admit { .. }) {
-                    tries.note(&self.uid, generation, step, done.as_ref().err());
-                }
+                tries.note(&self.uid, generation, step, done.as_ref().err());
             }
             told?;
             match (done, step) {
@@ -641,7 +638,7 @@ impl<'a> Work<'a> {
                 }
                 (Ok(()), _) => {}
                 (Err(failure), Step::SetOptions { each: true, .. })
-                    if failure.class == Class::Refused && !withdrawn =>
+                    if failure.class == Class::Refused =>
                 {
                     failed = failed.or(Some(failure));
                 }

@@ -643,14 +643,19 @@ impl Operation {
                 device,
                 file,
                 manifest,
-            } => vec![
-                Command::write(&["mountpoint", "-q", device.as_str()]),
-                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
-                Command {
-                    stdin: Some(manifest.clone()),
-                    ..Command::write(&["tee", file.as_str()])
-                },
-            ],
+            } => {
+                let trash = format!("{device}/.trash");
+                vec![
+                    Command::write(&["mountpoint", "-q", device.as_str()]),
+                    Command::write(&["mkdir", "-p", "-m", "0700", &trash]),
+                    Command {
+                        stdin: Some(manifest.clone()),
+                        ..Command::write(&["tee", file.as_str()])
+                    },
+                    // else it can be empty after a power cut, beside a brick that was moved there
+                    Command::write(&["sync", file.as_str(), &trash]),
+                ]
+            }
             Self::TrashBrick {
                 device,
                 parent,

@@ -317,7 +317,9 @@ impl Pool {
     /// Asks one host for clients of bricks; a few times where another command has the volume's lock.
     async fn ask_clients(&self, host: &HostName, command: Gluster) -> Result<Output, String> {
         let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let answer = self.ask(host, command.clone()).await;
             let answer = answer.ok_or_else(|| format!("{host} was not reached"))?;
             let class = classify(command.family(), &answer).class;
@@ -326,7 +328,6 @@ impl Pool {
             }
             tokio::time::sleep(BUSY_PAUSE).await;
         }
-        Err(format!("{host} was not asked"))
     }
 
     fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {

@@ -285,7 +285,10 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             let rest = rest.to_vec();
             tool(machine, &rest, command)
         }
-        ["sync", _] => silence(),
+        ["sync", paths @ ..] => match paths.iter().find(|path| files.get(path).is_none()) {
+            Some(path) => gone("sync", "error opening", &format!("'{path}'")),
+            None => silence(),
+        },
         ["chmod" | "chown", _, path] if files.get(path).is_some() => silence(),
         // of what never changes here: when the machine booted
         // what is in the file is in force there
