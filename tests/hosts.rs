@@ -12,7 +12,8 @@ use gluster_operator::gluster::names::{Bytes, HostPath, OwnerMark, VolumeName};
 use gluster_operator::gluster::operation::{Operation, PROGRAMS};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{
-    brick_facts, clients, missing_programs, quota, survey, uuid,
+    Malformed, Survey, about, brick_facts, brick_failed, clients, missing_programs, quota, survey,
+    uuid,
 };
 
 const FOLDER: &str = "tests/fixtures/hosts/10.3";
@@ -90,16 +91,15 @@ fn recordings_are_of_our_commands() {
             devices: vec![path("/srv/bricks/d1"), path("/srv/bricks/d7")],
         }),
         &[
-            "owner--absent",
-            "ping-timeout--set",
+            "files--no-owner",
             "ping-timeout--times",
-            "version",
             "device--present--place",
             "device--present--size",
             "device--missing--place",
             "device--missing--size",
         ],
     );
+    check(typed(&Operation::About), &["version", "addresses"]);
     assert_eq!(
         typed(&Operation::Prerequisites).last(),
         Some(&recording("programs--all").0)
@@ -346,12 +346,7 @@ fn a_state_with_gaps_or_repeats_is_refused() {
 #[test]
 fn a_survey_tells_of_owner_and_devices() {
     let devices = |names: &[&str]| -> Vec<Output> {
-        let mut outputs = vec![
-            recorded("owner--absent"),
-            recorded("ping-timeout--set"),
-            recorded("ping-timeout--times"),
-            recorded("version"),
-        ];
+        let mut outputs = vec![recorded("files--no-owner"), recorded("ping-timeout--times")];
         for name in names {
             outputs.push(recorded(&format!("device--{name}--place")));
             outputs.push(recorded(&format!("device--{name}--size")));
@@ -363,7 +358,6 @@ fn a_survey_tells_of_owner_and_devices() {
     assert_eq!(found.owner, None);
     assert_eq!(found.ping_timeout, Some(10));
     assert_eq!(found.ping_in_force, Some(true));
-    assert_eq!(found.version, "10.3");
     assert_eq!(
         found.devices[0],
         DeviceFacts::Present {
@@ -377,14 +371,14 @@ fn a_survey_tells_of_owner_and_devices() {
     assert!(matches!(&found.devices[2], DeviceFacts::Unknown(why) if why.contains("regular file")));
 
     // an answer too few or too many is nothing to guess from
-    for (count, wanted) in [(10, 2), (9, 3), (10, 4), (3, 0), (0, 0)] {
+    for (count, wanted) in [(8, 2), (7, 3), (8, 4), (1, 0), (0, 0)] {
         assert!(
             survey(&outputs[..count], wanted).is_err(),
             "{count} {wanted}"
         );
     }
     // one of a device's answers is missing: not known, and never Missing
-    for index in [6, 7] {
+    for index in [4, 5] {
         for bad in [failed(None, ""), failed(Some(1), "stat: Permission denied")] {
             let mut outputs = outputs.clone();
             outputs[index] = bad;
@@ -398,68 +392,88 @@ fn a_survey_tells_of_owner_and_devices() {
 }
 
 #[test]
-fn the_owner_file_is_absent_only_when_cat_says_so() {
-    let with = |owner: Output| {
-        survey(
-            &[
-                owner,
-                recorded("ping-timeout--set"),
-                recorded("ping-timeout--times"),
-                recorded("version"),
-            ],
-            0,
-        )
+fn a_host_tells_its_version_and_its_addresses() {
+    let found = about(&[recorded("version"), recorded("addresses")]).unwrap();
+    assert_eq!(found.version, "10.3");
+    let addresses: Vec<&str> = found.addresses.iter().map(String::as_str).collect();
+    assert_eq!(addresses, ["10.91.0.11"]);
+    // a host without that program has a version all the same
+    let found = about(&[
+        recorded("version"),
+        failed(Some(127), "hostname: not found"),
+    ])
+    .unwrap();
+    assert!(found.addresses.is_empty());
+    for bad in [failed(None, ""), failed(Some(0), ""), recorded("addresses")] {
+        assert!(about(&[bad, recorded("addresses")]).is_err());
+    }
+    assert!(about(&[recorded("version")]).is_err());
+}
+
+/// What a survey says of the files of a host.
+fn with_files(exit: Option<i32>, stdout: &str, stderr: &str) -> Result<Survey, Malformed> {
+    let files = Output {
+        exit,
+        stdout: stdout.to_owned(),
+        stderr: stderr.to_owned(),
     };
-    let text = Output {
-        exit: Some(0),
-        stdout: "6f1d.2b9e\n".to_owned(),
-        ..Output::default()
-    };
-    assert_eq!(with(text).unwrap().owner.as_deref(), Some("6f1d.2b9e"));
-    let says = |exit, words: &str| with(failed(exit, words));
-    let absent = "cat: /var/lib/gluster-operator/owner: No such file or directory\n";
-    assert_eq!(says(Some(1), absent).unwrap().owner, None);
+    survey(&[files, recorded("ping-timeout--times")], 0)
+}
+
+#[test]
+fn the_owner_file_is_absent_only_when_grep_says_so() {
+    let owner = "/var/lib/gluster-operator/owner";
+    let own = recorded("files--owned");
+    let found = survey(&[own, recorded("ping-timeout--times")], 0).unwrap();
+    assert_eq!(found.owner.as_deref(), Some("6f1d.2b9e"));
+    assert_eq!(found.ping_timeout, Some(10));
+    // one that is there and empty is somebody's
+    let empty = with_files(
+        Some(0),
+        "/etc/glusterfs/glusterd.vol:volume management\n",
+        "",
+    );
+    assert_eq!(empty.unwrap().owner.as_deref(), Some(""));
+    let absent = format!("grep: {owner}: No such file or directory\n");
+    let other = "grep: /etc/glusterfs/glusterd.vol: No such file or directory\n";
+    assert_eq!(with_files(Some(2), "", &absent).unwrap().owner, None);
+    let both = with_files(Some(2), "", &format!("{absent}{other}")).unwrap();
+    assert_eq!((both.owner, both.ping_timeout), (None, None));
+    let kept = with_files(Some(2), &format!("{owner}:me\n"), other).unwrap();
+    assert_eq!(kept.owner.as_deref(), Some("me"));
     for (exit, words) in [
-        (None, absent),
-        (Some(127), "sh: 1: cat: not found"),
+        (None, absent.clone()),
+        (Some(127), "sh: 1: grep: not found".to_owned()),
+        (Some(2), String::new()),
+        (Some(2), format!("grep: {owner}: Input/output error")),
+        (Some(2), format!("grep: {owner}: Permission denied")),
+        (Some(2), format!("grep: {owner}: Is a directory")),
         (
-            Some(1),
-            "cat: /var/lib/gluster-operator/owner: Input/output error",
+            Some(2),
+            format!("grep: {owner}: Datei oder Verzeichnis nicht gefunden"),
         ),
-        (
-            Some(1),
-            "cat: /var/lib/gluster-operator/owner: Permission denied",
-        ),
-        (
-            Some(1),
-            "cat: /var/lib/gluster-operator/owner: Datei oder Verzeichnis nicht gefunden",
-        ),
-        (Some(1), ""),
-        (Some(2), absent),
+        (Some(2), "grep: memory exhausted".to_owned()),
+        (Some(2), format!("{absent}{absent}")),
     ] {
-        assert!(says(exit, words).is_err(), "{exit:?} {words}");
+        let found = with_files(exit, "", &words);
+        assert!(found.is_err(), "{exit:?} {words}: {found:?}");
     }
 }
 
 #[test]
 fn ping_timeout_is_read_like_glusterd_does() {
-    let with = |stdout: &str, exit| {
-        let ping = Output {
-            exit,
-            stdout: stdout.to_owned(),
-            ..Output::default()
-        };
-        let times = recorded("ping-timeout--times");
-        let outputs = [recorded("owner--absent"), ping, times, recorded("version")];
-        survey(&outputs, 0).unwrap().ping_timeout
+    let with = |lines: &[&str]| {
+        let line = |line: &&str| format!("/etc/glusterfs/glusterd.vol:{line}\n");
+        let text: String = lines.iter().map(line).collect();
+        with_files(Some(0), &text, "").unwrap().ping_timeout
     };
-    assert_eq!(with("    option ping-timeout 0\n", Some(0)), Some(0));
-    assert_eq!(with("#   option ping-timeout 30\n", Some(0)), None);
-    let two = "    option ping-timeout 0\n#   option ping-timeout 30\n\toption ping-timeout 10\n";
-    assert_eq!(with(two, Some(0)), Some(10));
-    assert_eq!(with("    option ping-timeout soon\n", Some(0)), None);
-    assert_eq!(with("    option ping-timeout 10\n", None), None);
-    assert_eq!(with("", Some(1)), None);
+    let (zero, comment) = ("    option ping-timeout 0", "#   option ping-timeout 30");
+    assert_eq!(with(&[zero]), Some(0));
+    assert_eq!(with(&[comment]), None);
+    let last = "\toption ping-timeout 10";
+    assert_eq!(with(&["volume management", zero, comment, last]), Some(10));
+    assert_eq!(with(&["    option ping-timeout soon"]), None);
+    assert_eq!(with(&[]), None);
 }
 
 #[test]
@@ -752,7 +766,7 @@ fn clients_by_brick() {
         ]
     );
     assert_eq!(
-        found[0].clients,
+        found[0].clients.clone().unwrap(),
         [
             "10.77.0.11",
             "10.77.0.15",
@@ -768,7 +782,13 @@ fn clients_by_brick() {
     assert_eq!(hosts, ["node1"]);
     for file in ["clients--stopped--xml", "status--unknown--xml"] {
         assert!(clients(&refusal(file)).is_err(), "{file}");
+        assert!(!brick_failed(&refusal(file)), "{file}");
     }
+    // one that has none told nothing, and spoils the answer where it is on another host
+    let nobody = clients(&refusal("clients--nobody-here--xml")).unwrap();
+    assert_eq!((nobody.len(), &nobody[0].clients), (1, &None));
+    let elsewhere = refusal("clients--nobody-elsewhere--xml");
+    assert!(clients(&elsewhere).is_err() && brick_failed(&elsewhere));
     let whole = xml("volume-status-clients--rep3");
     for (from, to) in [
         ("<clientCount>6<", "<clientCount>7<"),

@@ -143,6 +143,17 @@ fn every_gluster() -> Vec<(Gluster, &'static str, bool)> {
             "volume status shop_data clients",
             true,
         ),
+        (
+            Gluster::BrickClients(
+                volume(),
+                Brick {
+                    host: "node1".parse().unwrap(),
+                    path: "/d/b".parse().unwrap(),
+                },
+            ),
+            "volume status shop_data node1:/d/b clients",
+            true,
+        ),
     ]
 }
 
@@ -214,13 +225,19 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
+            Operation::About,
+            true,
+            vec![
+                "env LC_ALL=C glusterfs --version".into(),
+                "env LC_ALL=C hostname -I".into(),
+            ],
+        ),
+        (
             Operation::Survey { devices: vec![device.clone()] },
             true,
             vec![
-                format!("env LC_ALL=C cat {claim}"),
-                "env LC_ALL=C grep ping-timeout /etc/glusterfs/glusterd.vol".into(),
+                format!("env LC_ALL=C grep -aH  {claim} /etc/glusterfs/glusterd.vol"),
                 "env LC_ALL=C stat -L -c %.Z %.Y /etc/glusterfs/glusterd.vol /run/glusterd.pid".into(),
-                "env LC_ALL=C glusterfs --version".into(),
                 "env LC_ALL=C stat -L -c %F %m /d".into(),
                 "env LC_ALL=C stat -f -c %i %S %b %a /d".into(),
             ],
@@ -295,6 +312,7 @@ fn host_commands_word_for_word() {
                 "mountpoint -q /d".into(),
                 "mkdir -p -m 0700 /d/.trash".into(),
                 format!("tee {trash}.json < {{}}"),
+                format!("sync {trash}.json /d/.trash"),
             ],
         ),
         (
@@ -483,6 +501,7 @@ fn any_gluster() -> impl Strategy<Value = Gluster> {
             .prop_map(|(volume, bytes)| Gluster::QuotaLimit(volume, Bytes(bytes))),
         volume().prop_map(Gluster::QuotaList),
         volume().prop_map(Gluster::Clients),
+        (volume(), brick()).prop_map(|(volume, brick)| Gluster::BrickClients(volume, brick)),
     ]
 }
 

@@ -9,7 +9,7 @@ use gluster_operator::gluster::model::QuotaView;
 use gluster_operator::gluster::names::{Bytes, HostPath};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{
-    brick_facts, brick_uses, clients, missing_programs, quota, quotas, survey, uuid,
+    about, brick_facts, brick_uses, clients, missing_programs, quota, quotas, survey, uuid,
 };
 use proptest::prelude::*;
 
@@ -58,7 +58,8 @@ fn feed(output: &Output) {
     }
     let _ = (brick_facts(&two, &paths), missing_programs(&two));
     assert_eq!(brick_uses(&two, &paths).len(), 1);
-    let _ = survey(&vec![output.clone(); 5], 1);
+    let _ = survey(&vec![output.clone(); 4], 1);
+    let _ = about(&two);
 }
 
 fn exit() -> impl Strategy<Value = Option<i32>> {

@@ -272,13 +272,6 @@ impl Scene {
         self.names.iter().flat_map(bricks).collect()
     }
 
-    fn wish() -> Wish {
-        Wish {
-            storage: (1..9).map(|i| format!("10.0.0.{i}")).collect(),
-            ..Wish::default()
-        }
-    }
-
     /// Looks, decides and does, once; says what was planned and how much of it was done.
     async fn pass(&self, pool: &Pool, want: &ValidVolume, going: bool) -> (Plan, bool, usize) {
         let view = pool.observe(Instant::now()).await.view;
@@ -321,7 +314,7 @@ impl Scene {
         {
             inspected.held = pool.count(&want.volume, &bricks).await;
         }
-        let wish = Self::wish();
+        let wish = Wish::default();
         let unsettled = pool.unsettled(&want.volume);
         let situation = Situation {
             cluster: &self.cluster,

@@ -126,7 +126,10 @@ async fn operations(lab: &Hosts) {
         );
         let outputs = host.perform(&survey).await.unwrap();
         assert_eq!(outputs.len(), survey.commands().len());
-        assert_eq!(outputs[0].exit, Some(1), "no owner yet");
+        assert_eq!(output::survey(&outputs, 1).unwrap().owner, None);
+        let outputs = host.perform(&Operation::About).await.unwrap();
+        let about = output::about(&outputs).unwrap();
+        assert!(!about.addresses.is_empty(), "{about:?}");
     }
     let path = |end: &str| format!("{device}/{end}").parse().unwrap();
     let (parent, brick) = (path("v-0123abcd"), path("v-0123abcd/brick"));
@@ -150,16 +153,17 @@ async fn operations(lab: &Hosts) {
         replace: replace.map(|replace| replace.parse().unwrap()),
     };
     for (operation, well, owner) in [
-        (claim("one", None), true, "one\n"),
-        (claim("two", None), false, "one\n"),
-        (claim("two", Some("one")), true, "two\n"),
+        (claim("one", None), true, "one"),
+        (claim("two", None), false, "one"),
+        (claim("two", Some("one")), true, "two"),
         // who was faster is not who was named
-        (claim("three", Some("one")), false, "two\n"),
+        (claim("three", Some("one")), false, "two"),
     ] {
         let outputs = lab.node2.perform(&operation).await.unwrap();
         assert_eq!(all_well(&outputs), well, "{outputs:?}");
         let outputs = lab.node2.perform(&survey).await.unwrap();
-        assert_eq!(outputs[0].stdout, owner);
+        let found = output::survey(&outputs, 1).unwrap().owner;
+        assert_eq!(found.as_deref(), Some(owner));
     }
     let outputs = lab.node2.perform(&Operation::ReleaseHost).await.unwrap();
     assert!(all_well(&outputs), "{outputs:?}");

@@ -34,7 +34,7 @@ pub fn measure(gluster: &GlusterLab) -> Row {
         gluster.shell("client1", &format!(
             "set -e; mkdir -p /mnt/{name}; mount -t glusterfs node1:/{name} /mnt/{name}; mkdir /mnt/{name}/db; \
              mkdir -p {root}/var/lib/mysql {root}/run/mysqld {root}/dev {root}/tmp; mountpoint -q {root}/dev || mount --bind /dev {root}/dev; \
-             mount --bind /mnt/{name}/db {root}/var/lib/mysql; chroot {root} mariadb-install-db --user=root --datadir=/var/lib/mysql >/dev/null 2>&1; umount {root}/var/lib/mysql"
+             mount --bind /mnt/{name}/db {root}/var/lib/mysql; chroot {root} mariadb-install-db --force --user=root --datadir=/var/lib/mysql >/dev/null 2>&1; umount {root}/var/lib/mysql"
         ));
     }
     let (mut plain, mut profiled) = (Vec::new(), Vec::new());

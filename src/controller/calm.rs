@@ -69,6 +69,11 @@ impl Registry {
         self.entries().remove(uid);
     }
 
+    /// Forgets all but those.
+    pub(super) fn keep(&self, there: impl Fn(&str) -> bool) {
+        self.entries().retain(|uid, _| there(uid));
+    }
+
     /// Whether nothing has changed since it was noted, not so long ago.
     pub(super) fn holds(&self, uid: &str, now: &Now<'_>) -> bool {
         self.entries().get(uid).is_some_and(|calm| {

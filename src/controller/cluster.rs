@@ -149,6 +149,8 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
         forgotten,
     };
     write_status(object, context, findings, Some(seen)).await?;
+    // a calm volume whose object is gone would look disturbed for ever
+    context.forget_objects_gone();
     let wake = || {
         if context.calm.is_disturbed(&want, &pool, &view) {
             // the receiver goes with the process

@@ -1,6 +1,6 @@
 //! What every reconcile needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -120,6 +120,23 @@ impl Context {
         }
     }
 
+    /// Forgets what is remembered of objects that there are no more, however they went: one whose finalizer was taken away by hand is
+    /// gone before its own reconcile sees it off.
+    pub(super) fn forget_objects_gone(&self) {
+        let (Some(clusters), Some(volumes)) = (self.clusters.get(), self.volumes.get()) else {
+            return;
+        };
+        let clusters = clusters.state().into_iter().filter_map(|one| one.uid());
+        let volumes = volumes.state().into_iter().filter_map(|one| one.uid());
+        let known: HashSet<String> = clusters.chain(volumes).collect();
+        self.calm.keep(|uid| known.contains(uid));
+        self.tries.keep(|uid| known.contains(uid));
+        self.misses
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .retain(|uid, _| known.contains(uid));
+    }
+
     /// The metrics as text, without numbers of objects that there are no more, however they went.
     pub(super) fn numbers(&self) -> String {
         if let (Some(clusters), Some(volumes)) = (self.clusters.get(), self.volumes.get()) {
@@ -150,5 +167,115 @@ impl Context {
             misses.remove(uid);
             0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use kube::runtime::reflector;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::gluster::model::{HostView, PoolView, QuotaView};
+    use crate::gluster::outcome::Class;
+    use crate::plan::attach::Wish;
+    use crate::plan::step::Step;
+    use crate::plan::validate::{self, Tenant};
+    use crate::pool::{Pool, StepFailure};
+
+    const UID: &str = "0000000b-0000-0000-0000-00000000000b";
+
+    fn context() -> Context {
+        let nobody = service_fn(|_: Request<Body>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        });
+        let client = Client::new(nobody, "gluster-operator");
+        let (wake, _woken) = futures::channel::mpsc::unbounded();
+        let slot = "c1".parse().unwrap();
+        Context::new(client, "gluster-operator", UID.into(), slot, "me", wake)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_an_object_that_went_without_being_seen_off() {
+        let context = context();
+        let cluster_spec = serde_json::from_value(json!({
+            "access": {"ssh": {"secretRef": {"name": "s"}}},
+            "nodes": [{"name": "n1", "devices": [{"path": "/b"}]}],
+            "tenancy": {"namespaces": {"from": "All"}},
+        }));
+        let volume_spec =
+            serde_json::from_value(json!({"clusterName": "prod", "layout": {"distribute": 1}}));
+        let mut cluster = GlusterCluster::new("prod", cluster_spec.unwrap());
+        cluster.metadata.uid = Some("cluster".into());
+        let mut volume = GlusterVolume::new("a", volume_spec.unwrap());
+        volume.metadata.namespace = Some("shop".into());
+        volume.metadata.uid = Some("volume".into());
+        let (clusters, mut writer) = reflector::store();
+        writer.apply_watcher_event(&Event::Apply(cluster.clone()));
+        assert!(context.clusters.set(clusters).is_ok());
+        let (volumes, mut writer) = reflector::store();
+        writer.apply_watcher_event(&Event::Apply(volume.clone()));
+        assert!(context.volumes.set(volumes).is_ok());
+
+        let valid = validate::cluster("prod", UID, UID, &cluster.spec).unwrap();
+        let tenant = Tenant {
+            namespace: "shop",
+            namespace_uid: UID,
+            operators_own: false,
+            selected: false,
+        };
+        let want = validate::volume(&tenant, "a", UID, &volume.spec, &[], &valid).unwrap();
+        let (valid, start) = (Arc::new(valid), Step::StartVolume(want.volume.clone()));
+        let now = calm::Now {
+            generation: None,
+            want: &want,
+            cluster: &valid,
+            wish: &Wish::default(),
+            view: &PoolView::default(),
+            quota: &QuotaView::Unknown,
+        };
+        let failure = StepFailure {
+            step: start.describe(),
+            host: "n1".parse().unwrap(),
+            command: String::new(),
+            class: Class::Refused,
+            detail: "",
+            words: "no".into(),
+        };
+        let pool = Pool::new(vec![], "x".parse().unwrap());
+        let later = HostView::Answered(Box::default());
+        let later = PoolView {
+            hosts: BTreeMap::from([("n1".parse().unwrap(), later)]),
+        };
+        let remembered = |uid: &str| {
+            (
+                context.calm.holds(uid, &now),
+                context.tries.too_early(uid, None, &start).is_some(),
+                context.misses(uid) > 0,
+            )
+        };
+        for uid in ["volume", "cluster", "gone"] {
+            context.calm.note(uid, &now);
+            context.tries.note(uid, None, &start, Some(&failure));
+            context.missed(uid, true);
+        }
+        context.forget_objects_gone();
+        assert_eq!(remembered("volume"), (true, true, true));
+        assert_eq!(remembered("cluster"), (true, true, true));
+        assert_eq!(remembered("gone"), (false, false, false));
+        assert!(context.calm.is_disturbed(&valid, &pool, &later));
+        // the last one that is not as it was
+        context.calm.forget("cluster");
+        writer.apply_watcher_event(&Event::Delete(volume));
+        context.forget_objects_gone();
+        assert_eq!(remembered("volume"), (false, false, false));
+        assert!(!context.calm.is_disturbed(&valid, &pool, &later));
     }
 }

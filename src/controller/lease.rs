@@ -9,15 +9,21 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 /// Name of the Lease.
 const NAME: &str = "gluster-operator-controller";
 /// How long it holds without being renewed.
 const DURATION: Duration = Duration::from_secs(15);
-/// How often it is renewed, and looked at while somebody else has it.
+/// How often it is renewed, and how long an answer is waited for.
 const PERIOD: Duration = Duration::from_secs(4);
+/// How often it is looked at while somebody else has it.
+const STANDBY: Duration = Duration::from_secs(2);
+/// When it is tried again to renew it.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long it counts as ours without being renewed. Others wait for [`DURATION`]: clocks differ a little, and to end takes a moment.
+const OURS: Duration = Duration::from_secs(12);
 
 /// The Lease is lost.
 #[derive(Debug, Error)]
@@ -71,7 +77,8 @@ impl Watched {
 pub(super) struct Held {
     leases: Api<Lease>,
     me: String,
-    lease: Lease,
+    /// When the last write of it that was answered had been sent. Others count from when it was stored, which was later.
+    renewed: Instant,
 }
 
 fn spec(me: &str, before: Option<&LeaseSpec>) -> LeaseSpec {
@@ -97,33 +104,36 @@ pub(super) async fn acquire(client: Client, namespace: &str, me: &str) -> Held {
     let mut told = false;
     let mut watched = Watched::default();
     loop {
-        match attempt(&leases, me, &mut watched).await {
-            Ok(Some(lease)) => {
+        let began = Instant::now();
+        match timeout(PERIOD, attempt(&leases, me, &mut watched)).await {
+            Ok(Ok(true)) => {
                 info!(me, "holds the lease");
                 return Held {
                     leases,
                     me: me.to_owned(),
-                    lease,
+                    renewed: began,
                 };
             }
-            Ok(None) if !told => {
+            Ok(Ok(false)) if !told => {
                 info!("another controller holds the lease; standing by");
                 told = true;
             }
-            Ok(None) => {}
-            Err(error) => warn!(%error, "the lease could not be taken"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => warn!(%error, "the lease could not be taken"),
+            Err(_) => warn!("the lease could not be taken: the API server does not answer"),
         }
-        tokio::time::sleep(PERIOD / 2).await;
+        sleep(STANDBY).await;
     }
 }
 
+/// Whether it is ours now.
 async fn attempt(
     leases: &Api<Lease>,
     me: &str,
     watched: &mut Watched,
-) -> Result<Option<Lease>, kube::Error> {
+) -> Result<bool, kube::Error> {
     let conflict = |error: kube::Error| match error {
-        kube::Error::Api(status) if status.code == 409 => Ok(None),
+        kube::Error::Api(status) if status.code == 409 => Ok(false),
         error => Err(error),
     };
     let Some(mut lease) = leases.get_opt(NAME).await? else {
@@ -137,67 +147,95 @@ async fn attempt(
         return leases
             .create(&PostParams::default(), &lease)
             .await
-            .map(Some)
+            .map(|_| true)
             .or_else(conflict);
     };
     let old = lease.spec.clone().unwrap_or_default();
     if watched.decide(&old, me, Instant::now()) == Decision::Standby {
-        return Ok(None);
+        return Ok(false);
     }
     lease.spec = Some(spec(me, Some(&old)));
     leases
         .replace(NAME, &PostParams::default(), &lease)
         .await
-        .map(Some)
+        .map(|_| true)
         .or_else(conflict)
 }
 
 impl Held {
-    /// Renews it until `stop`, then gives it back. Ends with an error when it is lost.
+    /// Renews it until `stop`, then gives it back. Ends with an error when it is lost, and in any case before others may take it.
     pub(super) async fn keep(mut self, stop: impl Future<Output = ()>) -> Result<(), Lost> {
         tokio::pin!(stop);
-        let mut renewed = Instant::now();
+        let mut pause = PERIOD;
         loop {
-            tokio::select! {
-                () = &mut stop => {
-                    let mut spec = spec(&self.me, self.lease.spec.as_ref());
-                    spec.holder_identity = Some(String::new());
-                    self.lease.spec = Some(spec);
-                    if let Err(error) = self.leases.replace(NAME, &PostParams::default(), &self.lease).await {
-                        warn!(%error, "the lease could not be given back; it expires by itself");
-                    }
-                    return Ok(());
-                }
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-            self.lease.spec = Some(spec(&self.me, self.lease.spec.as_ref()));
-            let write = tokio::time::timeout(
-                PERIOD,
-                self.leases
-                    .replace(NAME, &PostParams::default(), &self.lease),
-            )
-            .await;
-            match write {
-                Ok(Ok(lease)) => {
-                    self.lease = lease;
-                    renewed = Instant::now();
-                }
-                Ok(Err(kube::Error::Api(status))) if status.code == 409 || status.code == 404 => {
-                    return Err(Lost("somebody else wrote it".into()));
-                }
-                Ok(Err(error)) => warn!(%error, "the lease was not renewed"),
-                Err(_) => warn!("the lease was not renewed: the API server does not answer"),
-            }
-            if renewed.elapsed() + PERIOD > DURATION {
-                return Err(Lost("it could not be renewed in time".into()));
-            }
+            let until = self.renewed + OURS;
+            let renewal = async {
+                sleep(pause).await;
+                self.renew().await
+            };
+            pause = tokio::select! {
+                () = &mut stop => break,
+                next = timeout_at(until, renewal) => next
+                    .unwrap_or_else(|_| Err(Lost("it could not be renewed in time".into())))?,
+            };
         }
+        match timeout(PERIOD, self.write("")).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "the lease could not be given back; it expires by itself");
+            }
+            Err(_) => warn!("the lease was not given back: the API server does not answer"),
+        }
+        Ok(())
+    }
+
+    /// Tries to renew it; says after which time to do so again.
+    async fn renew(&mut self) -> Result<Duration, Lost> {
+        let began = Instant::now();
+        match timeout(PERIOD, self.write(&self.me)).await {
+            Ok(Ok(true)) => {
+                self.renewed = began;
+                return Ok(PERIOD);
+            }
+            Ok(Ok(false)) => return Err(Lost("somebody else has it".into())),
+            Ok(Err(error)) => warn!(%error, "the lease was not renewed"),
+            Err(_) => warn!("the lease was not renewed: the API server does not answer"),
+        }
+        Ok(RETRY)
+    }
+
+    /// Writes who holds it from now on, unless it is ours no more. It is read each time: what we wrote last may have been stored though
+    /// no answer came, and then it has a version that we do not know.
+    async fn write(&self, holder: &str) -> Result<bool, kube::Error> {
+        let found = self.leases.get_opt(NAME).await?;
+        let Some((mut lease, old)) = found.and_then(|lease| {
+            let spec = lease.spec.clone()?;
+            (spec.holder_identity.as_deref() == Some(&self.me)).then_some((lease, spec))
+        }) else {
+            return Ok(false);
+        };
+        lease.spec = Some(LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            ..spec(&self.me, Some(&old))
+        });
+        // whoever was faster is seen by the next look
+        self.leases
+            .replace(NAME, &PostParams::default(), &lease)
+            .await?;
+        Ok(true)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex, MutexGuard};
+
+    use axum::http::{Method, Request, Response, StatusCode};
     use k8s_openapi::jiff::SignedDuration;
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
 
     use super::*;
 
@@ -266,5 +304,153 @@ mod tests {
                 assert_eq!(watched.decide(&spec, "me", now), want, "{said:?} {seconds}");
             }
         }
+    }
+
+    /// A server with one Lease, which somebody else may write, too.
+    #[derive(Clone, Default)]
+    struct Server(Arc<Mutex<Stored>>);
+
+    #[derive(Default)]
+    struct Stored {
+        lease: Option<Lease>,
+        version: u32,
+        written: Option<Instant>,
+        /// How long it takes to answer a write that it has stored; `None`: for ever.
+        slow: Option<Duration>,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let server = Self::default();
+            server.stored().slow = Some(Duration::ZERO);
+            server
+        }
+
+        fn stored(&self) -> MutexGuard<'_, Stored> {
+            self.0.lock().unwrap()
+        }
+
+        fn client(&self) -> Client {
+            let server = self.clone();
+            let service = service_fn(move |request: Request<Body>| {
+                let server = server.clone();
+                async move { Ok::<_, Infallible>(server.answer(request).await) }
+            });
+            Client::new(service, "gluster-operator")
+        }
+
+        async fn answer(&self, request: Request<Body>) -> Response<Body> {
+            let write = request.method() != Method::GET;
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let slow = self.stored().slow;
+            if write {
+                let lease: Lease = serde_json::from_slice(&body).unwrap();
+                if !self.put(lease) {
+                    return refusal(StatusCode::CONFLICT, "Conflict");
+                }
+                match slow {
+                    Some(slow) => sleep(slow).await,
+                    None => std::future::pending().await,
+                }
+            }
+            match &self.stored().lease {
+                Some(lease) => Response::new(serde_json::to_vec(lease).unwrap().into()),
+                None => refusal(StatusCode::NOT_FOUND, "NotFound"),
+            }
+        }
+
+        /// False for a version that is not the one there is.
+        fn put(&self, mut lease: Lease) -> bool {
+            let mut stored = self.stored();
+            let there = stored.lease.as_ref().map(|lease| &lease.metadata);
+            if there.and_then(|there| there.resource_version.clone())
+                != lease.metadata.resource_version
+            {
+                return false;
+            }
+            stored.version += 1;
+            lease.metadata.resource_version = Some(stored.version.to_string());
+            stored.written = Some(Instant::now());
+            stored.lease = Some(lease);
+            true
+        }
+
+        fn holder(&self) -> String {
+            let spec = self.stored().lease.clone().unwrap().spec.unwrap();
+            spec.holder_identity.unwrap()
+        }
+
+        async fn held(&self) -> Held {
+            acquire(self.client(), "gluster-operator", "me").await
+        }
+    }
+
+    fn refusal(code: StatusCode, reason: &str) -> Response<Body> {
+        let status =
+            json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code.as_u16()});
+        let mut response = Response::new(status.to_string().into_bytes().into());
+        *response.status_mut() = code;
+        response
+    }
+
+    #[tokio::test]
+    async fn a_lease_counts_from_when_its_write_was_sent() {
+        let server = Server::new();
+        server.stored().slow = Some(Duration::from_millis(100));
+        let mut held = server.held().await;
+        let written = server.stored().written.unwrap();
+        assert!(held.renewed <= written, "taken");
+        let before = held.renewed;
+        held.renew().await.unwrap();
+        let written = server.stored().written.unwrap();
+        assert!(before < held.renewed && held.renewed <= written, "renewed");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_was_stored_and_not_answered_is_no_loss() {
+        let server = Server::new();
+        let mut held = server.held().await;
+        let taken = held.renewed;
+        server.stored().slow = None;
+        let hangs = timeout(Duration::from_millis(100), held.renew()).await;
+        assert!(hangs.is_err());
+        assert_eq!((server.stored().version, held.renewed), (2, taken));
+        server.stored().slow = Some(Duration::ZERO);
+        assert_eq!(held.renew().await.unwrap(), PERIOD);
+        assert_eq!(server.stored().version, 3);
+        // nor does it keep it from being given back
+        server.stored().slow = None;
+        let hangs = timeout(Duration::from_millis(100), held.renew()).await;
+        assert!(hangs.is_err());
+        server.stored().slow = Some(Duration::ZERO);
+        held.keep(async {}).await.unwrap();
+        assert_eq!(server.holder(), "");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_somebody_else_has_is_lost_and_left_alone() {
+        let server = Server::new();
+        let mut held = server.held().await;
+        let mut lease = server.stored().lease.clone().unwrap();
+        lease.spec = Some(record("other", 0, 1));
+        assert!(server.put(lease));
+        held.renew().await.unwrap_err();
+        held.keep(async {}).await.unwrap();
+        assert_eq!(server.holder(), "other");
+    }
+
+    /// The write that hangs ends with the Lease, not after it.
+    #[tokio::test]
+    async fn a_lease_that_can_not_be_renewed_is_given_up_before_others_may_take_it() {
+        let server = Server::new();
+        let mut held = server.held().await;
+        server.stored().slow = None;
+        // a second more than it takes to come to the next renewal
+        let before = OURS.checked_sub(PERIOD + Duration::from_secs(1)).unwrap();
+        held.renewed = held.renewed.checked_sub(before).unwrap();
+        let may_be_taken = held.renewed + DURATION;
+        held.keep(std::future::pending()).await.unwrap_err();
+        let left = may_be_taken.saturating_duration_since(Instant::now());
+        assert!(left > Duration::from_secs(1), "{left:?}");
     }
 }

@@ -1,12 +1,13 @@
 //! What applying objects would do, without doing it: the same plans as the reconciles make, told to their end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::PostParams;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ListParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -94,6 +95,19 @@ impl Foreseen {
         self.steps.push((step, coordinator.clone()));
     }
 
+    /// Leaves out what the object's conditions say already.
+    fn without_known(mut self, known: &[Condition]) -> Self {
+        let is_known = |finding: &Finding| {
+            known.iter().any(|condition| {
+                condition.type_ == finding.kind.as_str()
+                    && condition.status != "True"
+                    && condition.reason == finding.reason.as_str()
+            })
+        };
+        self.end.retain(|finding| !is_known(finding));
+        self
+    }
+
     fn told(self, object: String, new: bool) -> Preview {
         let text = |findings: &[Finding]| {
             let mut told: Vec<String> = Vec::new();
@@ -165,6 +179,10 @@ pub async fn preview(
     let (wake, _) = futures::channel::mpsc::unbounded();
     let context = Context::new(client.clone(), namespace, uid, slot, "plan", wake);
     let mut previews = Vec::new();
+    let own = |object: &GlusterVolume| {
+        let namespace = object.namespace();
+        namespace.unwrap_or_else(|| "default".to_owned())
+    };
     // pools as they will be, so that volumes of the same files are planned on those
     let mut pools: HashMap<String, Option<PoolView>> = HashMap::new();
     for object in &wanted {
@@ -177,11 +195,42 @@ pub async fn preview(
         let name = format!("GlusterCluster {}", asked.name_any());
         previews.push(foreseen.told(name, new));
     }
+    // an edit of a pool reaches volumes that no file names, too
+    let named: BTreeSet<(String, String)> = wanted
+        .iter()
+        .filter_map(|object| match object {
+            Wanted::Volume(object) => Some((own(object), object.name_any())),
+            Wanted::Cluster(_) => None,
+        })
+        .collect();
+    let others = if pools.values().any(Option::is_some) {
+        let all: Api<GlusterVolume> = Api::all(client.clone());
+        let all = all.list(&ListParams::default()).await;
+        all.context("reading the volumes of the pool")?.items
+    } else {
+        Vec::new()
+    };
+    for object in others {
+        let name = (own(&object), object.name_any());
+        if named.contains(&name) || object.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        let Some(Some(pool)) = pools.get(&object.spec.cluster_name) else {
+            continue;
+        };
+        let foreseen = foresee(&object, &context, Some(pool.clone())).await?;
+        let known = object.status.unwrap_or_default().conditions;
+        let foreseen = foreseen.without_known(&known);
+        if !foreseen.steps.is_empty() || !foreseen.end.is_empty() {
+            let (namespace, name) = name;
+            previews.push(foreseen.told(format!("GlusterVolume {namespace}/{name}"), false));
+        }
+    }
     for object in wanted {
         let Wanted::Volume(object) = object else {
             continue;
         };
-        let own = object.namespace().unwrap_or_else(|| "default".to_owned());
+        let own = own(&object);
         let (asked, new) = dry_run(&namespaced(&client, &own), object.as_ref()).await?;
         let cluster = asked.spec.cluster_name.clone();
         if !pools.contains_key(&cluster) {

@@ -11,8 +11,12 @@ use crate::pool::StepFailure;
 
 use super::cluster::backoff;
 
-/// After which a step is tried again that somebody else was in the way of, or whose host was not reached.
+/// After which a step is tried again that somebody else was in the way of, or whose host we did not reach.
 const SOON: Duration = Duration::from_secs(5);
+/// The same for what shuts out a node or lets one in, whatever was in the way: a database that moves waits for it.
+const MOVING: Duration = Duration::from_secs(2);
+/// A step that has been due for so long, longer than the longest pause, is not planned any more.
+const OVERDUE: Duration = Duration::from_secs(600);
 
 /// Failed steps of all objects, by uid.
 #[derive(Default)]
@@ -34,15 +38,19 @@ struct Tried {
 
 impl Tried {
     fn pause(&self) -> Duration {
-        if self.failure.detail == "unreachable" || self.failure.class == Class::Busy {
-            SOON
-        } else {
-            backoff(self.times)
+        match (&self.step, self.failure.class) {
+            (Step::Fence { .. } | Step::Admit { .. }, _) => MOVING,
+            (_, Class::Busy) => SOON,
+            _ => backoff(self.times),
         }
     }
 
     fn left(&self) -> Duration {
         self.pause().saturating_sub(self.last.elapsed())
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.last.elapsed() > self.pause() + OVERDUE
     }
 }
 
@@ -96,6 +104,7 @@ impl Tries {
             of.generation = generation;
             of.steps.clear();
         }
+        of.steps.retain(|tried| !tried.is_overdue());
         let before = of.steps.iter().position(|tried| is_same(&tried.step, step));
         let times = before.map_or(0, |at| of.steps.swap_remove(at).times);
         of.steps.push(Tried {
@@ -123,10 +132,15 @@ impl Tries {
     pub(super) fn forget(&self, uid: &str) {
         self.all().remove(uid);
     }
+
+    /// Forgets all objects but those.
+    pub(super) fn keep(&self, there: impl Fn(&str) -> bool) {
+        self.all().retain(|uid, _| there(uid));
+    }
 }
 
-/// Whether a step is what is left of one that was tried: the name in the trash has the time in it, and of options that were set one by one
-/// those are left that gluster refused.
+/// Whether a step is what is left of one that was tried: a manifest has the time in it, and of options that were set one by one those are
+/// left that gluster refused.
 fn is_same(tried: &Step, step: &Step) -> bool {
     match (tried, step) {
         (
@@ -143,9 +157,14 @@ fn is_same(tried: &Step, step: &Step) -> bool {
         ) => options
             .iter()
             .all(|(key, value)| tried.get(key) == Some(value)),
-        (Step::TrashBricks { places, .. }, Step::TrashBricks { places: others, .. }) => {
-            places == others
-        }
+        (
+            Step::WriteManifest {
+                places: tried,
+                name: before,
+                ..
+            },
+            Step::WriteManifest { places, name, .. },
+        ) => (tried, before) == (places, name),
         _ => tried == step,
     }
 }
@@ -153,6 +172,7 @@ fn is_same(tried: &Step, step: &Step) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::step::BrickPlace;
 
     fn failure(class: Class) -> StepFailure {
         StepFailure {
@@ -231,5 +251,88 @@ mod tests {
         assert_eq!(tries.too_early("u", Some(1), &start("a")), None);
         tries.forget("u");
         assert_eq!(again(), None);
+    }
+
+    #[test]
+    fn a_manifest_that_can_not_be_written_is_not_tried_anew_since_time_goes_on() {
+        let place = |host: &str| BrickPlace {
+            host: host.parse().unwrap(),
+            device: "/b".parse().unwrap(),
+            parent: "/b/a-0a1b2c3d".parse().unwrap(),
+            path: "/b/a-0a1b2c3d/brick".parse().unwrap(),
+        };
+        let write = |now: u64, host: &str| Step::WriteManifest {
+            places: vec![place(host)],
+            name: "a-0a1b2c3d".into(),
+            manifest: format!("{{\"deletedAt\": {now}}}"),
+        };
+        let tries = Tries::default();
+        let full = failure(Class::Refused);
+        for now in 1..=3 {
+            tries.note("u", None, &write(now, "n1"), Some(&full));
+        }
+        assert!(tries.too_early("u", None, &write(4, "n1")).is_some());
+        assert!(tries.too_early("u", None, &write(4, "n2")).is_none());
+        let again = tries.again("u", &[write(5, "n1")]).unwrap();
+        assert_eq!(again.every, backoff(3));
+    }
+
+    #[test]
+    fn what_has_not_been_planned_for_long_is_forgotten() {
+        let tries = Tries::default();
+        let refused = failure(Class::Refused);
+        for volume in ["a", "b"] {
+            tries.note("u", None, &start(volume), Some(&refused));
+        }
+        let long_ago = backoff(1) + OVERDUE + Duration::from_secs(1);
+        let count = || tries.all()["u"].steps.len();
+        tries.all().get_mut("u").unwrap().steps[0].last -= long_ago;
+        assert_eq!(count(), 2);
+        tries.note("u", None, &start("c"), Some(&refused));
+        assert_eq!(count(), 2);
+        assert!(tries.too_early("u", None, &start("b")).is_some());
+    }
+
+    #[test]
+    fn a_peer_that_gluster_can_not_reach_is_probed_after_growing_pauses() {
+        let probe = Step::ProbePeer {
+            host: "node2".parse().unwrap(),
+        };
+        let tries = Tries::default();
+        let refused = StepFailure {
+            detail: "unreachable",
+            ..failure(Class::Refused)
+        };
+        for times in 1..=4 {
+            tries.note("u", None, &probe, Some(&refused));
+            let again = tries.again("u", std::slice::from_ref(&probe)).unwrap();
+            assert_eq!(again.every, backoff(times));
+        }
+    }
+
+    #[test]
+    fn a_node_that_waits_to_be_let_in_neither_waits_long_nor_is_tried_without_end() {
+        let volume = || "a".parse().unwrap();
+        let fence = Step::Fence {
+            volume: volume(),
+            node: "n1".into(),
+        };
+        let admit = |node: &str| Step::Admit {
+            volume: volume(),
+            node: node.into(),
+            addresses: "10.0.0.1".parse().unwrap(),
+        };
+        let tries = Tries::default();
+        for step in [fence, admit("n1")] {
+            for class in [Class::Busy, Class::Refused, Class::Unknown, Class::Refused] {
+                tries.note("u", None, &step, Some(&failure(class)));
+                assert!(tries.too_early("u", None, &step).is_some());
+                let again = tries.again("u", std::slice::from_ref(&step)).unwrap();
+                assert_eq!(again.every, MOVING, "{step:?}");
+            }
+            assert!(tries.too_early("u", None, &admit("n2")).is_none());
+            tries.note("u", None, &step, None);
+            assert!(tries.too_early("u", None, &step).is_none());
+        }
     }
 }

@@ -2,16 +2,25 @@
 //! decision; a cache could be behind, and a fence decides over data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use tokio::net::lookup_host;
+use tokio::time::timeout;
 
+use crate::gluster::names::HostName;
 use crate::plan::attach::{NodeFacts, PodUse, Wish};
 use crate::plan::validate::ValidCluster;
 
 use super::context::Context;
 use super::error::{Error, api};
+
+/// How long a name server may take.
+const LOOKUP: Duration = Duration::from_secs(3);
 
 /// True when the pod mounts that claim.
 pub(super) fn uses_claim(pod: &Pod, claim: &str) -> bool {
@@ -114,17 +123,19 @@ pub(super) async fn wish(
     })
 }
 
-/// Addresses of the storage hosts, whose own daemons are clients of every brick. Names are resolved, since bricks know
-/// their clients by address; one that does not resolve leaves its host a stranger, and strangers make a fence wait.
-pub(super) async fn storage(cluster: &ValidCluster) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for node in &cluster.nodes {
-        all.extend([node.name.to_string(), node.address.to_string()]);
-        if node.address.as_str().parse::<std::net::Ipv4Addr>().is_err()
-            && let Ok(found) = tokio::net::lookup_host((node.address.as_str(), 0)).await
-        {
-            all.extend(found.map(|address| address.ip().to_string()));
-        }
-    }
-    all
+/// Addresses that the names of storage hosts stand for, for hosts that do not answer and so do not tell their own: bricks know their
+/// clients by address. One that does not resolve leaves its host a stranger, and strangers make a fence wait.
+pub(super) async fn storage(cluster: &ValidCluster) -> BTreeMap<HostName, BTreeSet<String>> {
+    let named = cluster.nodes.iter().filter(|node| {
+        let address = node.address.as_str();
+        address.parse::<IpAddr>().is_err()
+    });
+    let found = named.map(|node| async move {
+        // a name server that is down must not keep a database from moving
+        let found = timeout(LOOKUP, lookup_host((node.address.as_str(), 0))).await;
+        let addresses = found.ok().and_then(Result::ok).into_iter().flatten();
+        let addresses = addresses.map(|address| address.ip().to_string());
+        (node.name.clone(), addresses.collect())
+    });
+    join_all(found).await.into_iter().collect()
 }

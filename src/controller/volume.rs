@@ -173,6 +173,7 @@ impl<'a> Work<'a> {
             Ok(target) => target,
             Err(mut findings) => {
                 self.context.calm.forget(&self.uid);
+                decide::unjudged(&mut findings);
                 report::say_interval(&mut findings, 30);
                 self.write_status(findings, None).await?;
                 // a change of the cluster or of this object wakes us; namespaces' labels do not
@@ -608,10 +609,7 @@ impl<'a> Work<'a> {
             let withdrawn = done.as_ref().is_err_and(StepFailure::is_withdrawn);
             if !withdrawn {
                 self.context.metrics.step(step, done.is_ok());
-                // a node that waits to be admitted does not wait for anything else
-                if !matches!(step, Step::Fence { .. } | Step::Admit { .. }) {
-                    tries.note(&self.uid, generation, step, done.as_ref().err());
-                }
+                tries.note(&self.uid, generation, step, done.as_ref().err());
             }
             told?;
             match (done, step) {
@@ -639,7 +637,7 @@ impl<'a> Work<'a> {
                 }
                 (Ok(()), _) => {}
                 (Err(failure), Step::SetOptions { each: true, .. })
-                    if failure.class == Class::Refused && !withdrawn =>
+                    if failure.class == Class::Refused =>
                 {
                     failed = failed.or(Some(failure));
                 }
@@ -771,7 +769,7 @@ impl<'a> Work<'a> {
 
     async fn write_status(
         &self,
-        findings: Vec<Finding>,
+        mut findings: Vec<Finding>,
         found: Option<(&Target, &Converged)>,
     ) -> Result<(), Error> {
         // our own earlier writes of this reconcile are not in the object that we were given
@@ -784,6 +782,12 @@ impl<'a> Work<'a> {
             return Ok(());
         };
         let before = current.status.clone().unwrap_or_default();
+        // nothing is taken back that nobody has said
+        findings.retain(|finding| {
+            let told = condition::find(&before.conditions, finding.kind).is_some();
+            let judges = matches!(finding.kind, ConditionType::Healthy | ConditionType::Owned);
+            finding.holds.is_some() || told || !judges
+        });
         let generation = self.object.metadata.generation.unwrap_or_default();
         let mut status = GlusterVolumeStatus {
             observed_generation: Some(generation),
@@ -944,6 +948,11 @@ fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Conve
     } = converged;
     status.volume_name = Some(want.volume.to_string());
     let Some(volume) = decide::seen(want, cluster, view) else {
+        let gone = view.silent().next().is_none() && view.who_knows(&want.volume).0.is_empty();
+        if gone {
+            (status.type_, status.volume_id, status.quota) = (None, None, None);
+            (status.bricks, status.attached_node) = (Vec::new(), None);
+        }
         return;
     };
     status.type_ = Some(volume.type_name.clone());

@@ -239,6 +239,10 @@ fn read_brick(fields: &Fields<'_>) -> Result<VolumeBrick, Malformed> {
     Ok(VolumeBrick {
         host,
         path,
+        port: fields
+            .get("port")
+            .and_then(|port| port.parse().ok())
+            .filter(|port| *port > 0),
         online: match fields.get("status") {
             // on its way: in some tenths of a second it runs, or it does not
             None | Some(&"Starting" | &"Stopping") => None,

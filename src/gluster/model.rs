@@ -3,7 +3,7 @@
 //! A picture is made of what each host said. A host that did not answer is *silent*, and what only it
 //! could know is unknown; it never counts as absent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,12 @@ impl Volume {
         self.has("features.quota", "on")
     }
 
+    /// How many daemons of each host are clients of each of its bricks: one that heals, and one that counts for quota.
+    pub fn daemons(&self) -> usize {
+        let heals = self.replica_count > 1 || self.disperse_count > 0;
+        usize::from(heals) + usize::from(self.quota_enabled())
+    }
+
     /// True when its clients take a port below 1024 for each connection to a brick.
     pub fn is_privileged(&self) -> bool {
         self.has("client.bind-insecure", "off")
@@ -123,6 +129,8 @@ pub struct VolumeBrick {
     /// Whether its process runs; only its own host knows, so `None` in the view of any other host, and of its own while the
     /// brick is starting or stopping.
     pub online: Option<bool>,
+    /// The port on which it listens, another one after each start; only its own host knows, and only while it runs.
+    pub port: Option<u32>,
     /// True for an arbiter.
     pub arbiter: bool,
 }
@@ -145,8 +153,9 @@ pub struct BrickClients {
     pub host: String,
     /// Path of the brick.
     pub path: String,
-    /// Addresses of its clients, without the port.
-    pub clients: Vec<String>,
+    /// Addresses of its clients, without the port, one for each connection. `None`: it told nothing, since it has no client at all or
+    /// could not be asked.
+    pub clients: Option<Vec<String>>,
 }
 
 /// What one host said, or why it said nothing.
@@ -191,6 +200,8 @@ pub struct HostFacts {
     pub ping_in_force: Option<bool>,
     /// `glusterfs --version`.
     pub version: String,
+    /// Its own IP addresses, on whatever network: from these its daemons connect to bricks. Empty: not found out.
+    pub addresses: BTreeSet<String>,
     /// The devices that were asked about.
     pub devices: BTreeMap<HostPath, DeviceFacts>,
 }
@@ -375,8 +386,8 @@ pub struct VolumeView {
     pub clients: Option<Vec<BrickClients>>,
     /// Why they could not be found out, where they were asked for.
     pub clients_unknown: Option<String>,
-    /// The answer to that question was the one of bricks that run and have no client at all.
-    pub clientless: bool,
+    /// A brick of it did not run, or was started, a short while ago: clients that have it mounted may not be back yet.
+    pub unsteady: bool,
     /// Where each storage host has the volume mounted, or why that is not known; no entry for one that was not asked.
     pub mounts: BTreeMap<HostName, Result<Vec<String>, String>>,
     /// When bricks of it that did not run were started; `None` when that was not needed for a while.

@@ -222,6 +222,9 @@ pub enum Gluster {
     QuotaList(VolumeName),
     /// `volume status … clients`: takes the volume's lock, so only where a fence needs it.
     Clients(VolumeName),
+    /// The same of one brick. On its own host alone: there a brick that has no client at all answers so, and elsewhere the command
+    /// fails for it, as for one that can't be asked ("Commit failed on HOST"; measured on 10.3).
+    BrickClients(VolumeName, Brick),
 }
 
 impl Gluster {
@@ -242,7 +245,7 @@ impl Gluster {
             Self::QuotaLimit(..) => Family::QuotaLimit,
             Self::QuotaRemove(_) => Family::QuotaRemove,
             Self::QuotaList(_) => Family::QuotaList,
-            Self::Clients(_) => Family::VolumeStatus,
+            Self::Clients(_) | Self::BrickClients(..) => Family::VolumeStatus,
         }
     }
 
@@ -250,7 +253,11 @@ impl Gluster {
     pub fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Uuid | Self::MaxOpVersion | Self::QuotaList(_) | Self::Clients(_)
+            Self::Uuid
+                | Self::MaxOpVersion
+                | Self::QuotaList(_)
+                | Self::Clients(_)
+                | Self::BrickClients(..)
         )
     }
 
@@ -279,7 +286,8 @@ impl Gluster {
             | Self::QuotaLimit(volume, _)
             | Self::QuotaRemove(volume)
             | Self::QuotaList(volume)
-            | Self::Clients(volume) => volume.as_str(),
+            | Self::Clients(volume)
+            | Self::BrickClients(volume, _) => volume.as_str(),
         }
     }
 
@@ -333,6 +341,9 @@ impl Gluster {
             Self::QuotaRemove(volume) => put(&[&"volume", &"quota", volume, &"remove", &"/"]),
             Self::QuotaList(volume) => put(&[&"volume", &"quota", volume, &"list", &"/"]),
             Self::Clients(volume) => put(&[&"volume", &"status", volume, &"clients"]),
+            Self::BrickClients(volume, brick) => {
+                put(&[&"volume", &"status", volume, brick, &"clients"]);
+            }
         }
         words
     }
@@ -384,7 +395,10 @@ pub enum Operation {
         /// A name for the file, one for each observer of a pool, so that two do not overwrite each other's.
         slot: VolumeName,
     },
-    /// The owner file, ping-timeout, version, and the state of device directories ([`super::output::survey`]).
+    /// What changes rarely: the version, and the host's own addresses ([`super::output::about`]).
+    About,
+    /// The owner file, ping-timeout, and the state of device directories ([`super::output::survey`]). Each device by processes of its own:
+    /// where a disk hangs, they hang.
     Survey {
         /// Directories where bricks shall live.
         devices: Vec<HostPath>,
@@ -543,12 +557,12 @@ impl Operation {
                 let get = [&GLUSTER[..], &get].concat();
                 vec![Command::read(&get), Command::read(&["cat", &path])]
             }
+            Self::About => vec![tool(&["glusterfs", "--version"]), tool(&["hostname", "-I"])],
             Self::Survey { devices } => {
                 let mut list = vec![
-                    tool(&["cat", OWNER_FILE]),
-                    tool(&["grep", "ping-timeout", GLUSTERD_VOL]),
+                    // each line with the name of its file: one process for both
+                    tool(&["grep", "-aH", "", OWNER_FILE, GLUSTERD_VOL]),
                     tool(&["stat", "-L", "-c", "%.Z %.Y", GLUSTERD_VOL, GLUSTERD_PID]),
-                    tool(&["glusterfs", "--version"]),
                 ];
                 for device in devices {
                     let path = device.as_str();
@@ -629,14 +643,19 @@ impl Operation {
                 device,
                 file,
                 manifest,
-            } => vec![
-                Command::write(&["mountpoint", "-q", device.as_str()]),
-                Command::write(&["mkdir", "-p", "-m", "0700", &format!("{device}/.trash")]),
-                Command {
-                    stdin: Some(manifest.clone()),
-                    ..Command::write(&["tee", file.as_str()])
-                },
-            ],
+            } => {
+                let trash = format!("{device}/.trash");
+                vec![
+                    Command::write(&["mountpoint", "-q", device.as_str()]),
+                    Command::write(&["mkdir", "-p", "-m", "0700", &trash]),
+                    Command {
+                        stdin: Some(manifest.clone()),
+                        ..Command::write(&["tee", file.as_str()])
+                    },
+                    // else it can be empty after a power cut, beside a brick that was moved there
+                    Command::write(&["sync", file.as_str(), &trash]),
+                ]
+            }
             Self::TrashBrick {
                 device,
                 parent,
@@ -788,7 +807,8 @@ impl Operation {
     pub fn independent(&self) -> bool {
         matches!(
             self,
-            Self::Survey { .. }
+            Self::About
+                | Self::Survey { .. }
                 | Self::InspectBricks(_)
                 | Self::CountBricks(_)
                 | Self::Mounts
@@ -805,6 +825,7 @@ impl Operation {
             Self::Gluster(gluster) => gluster.family().as_str(),
             Self::QuotaLists(_) => "quota lists",
             Self::State { .. } => "get-state",
+            Self::About => "about",
             Self::Survey { .. } => "survey",
             Self::InspectBricks(_) => "inspect bricks",
             Self::CountBricks(_) => "count bricks",

@@ -8,11 +8,13 @@ mod host;
 mod mounts;
 mod trash;
 
+use std::collections::BTreeSet;
+
 use super::model::DeviceFacts;
 use thiserror::Error;
 
-pub use gluster::{clientless, clients, option_value, quota, quotas, uuid};
-pub use host::{brick_facts, brick_uses, crawling, missing_programs, survey};
+pub use gluster::{brick_failed, clients, option_value, quota, quotas, uuid};
+pub use host::{about, brick_facts, brick_uses, crawling, missing_programs, survey};
 pub use mounts::mounts;
 pub use trash::{brick_directories, trash, trash_entry};
 
@@ -36,6 +38,15 @@ impl Malformed {
     }
 }
 
+/// What [`super::operation::Operation::About`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// The first line of `glusterfs --version`, without its first word: `10.3`.
+    pub version: String,
+    /// The host's own IP addresses; empty: not found out.
+    pub addresses: BTreeSet<String>,
+}
+
 /// What [`super::operation::Operation::Survey`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
@@ -45,8 +56,6 @@ pub struct Survey {
     pub ping_timeout: Option<u32>,
     /// Whether glusterd has read the file as it is; `None`: not found out.
     pub ping_in_force: Option<bool>,
-    /// The first line of `glusterfs --version`, without its first word: `10.3`.
-    pub version: String,
     /// One entry for each device asked about, in order.
     pub devices: Vec<DeviceFacts>,
 }

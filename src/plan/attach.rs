@@ -11,11 +11,12 @@ use std::time::Duration;
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::gluster::model::{BrickClients, Volume};
 use crate::gluster::names::{
-    ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, OptionKey, OptionValue, VolumeName,
+    ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, HostName, OptionKey, OptionValue, VolumeName,
 };
 
 use super::Plan;
 use super::step::Step;
+use super::volume::Situation;
 
 /// A pod that has the claim of the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +49,51 @@ pub struct Wish {
     pub pods: Vec<PodUse>,
     /// All nodes.
     pub nodes: BTreeMap<String, NodeFacts>,
-    /// Addresses of the storage hosts themselves, whose daemons are clients of every brick.
-    pub storage: BTreeSet<String>,
+    /// Addresses that the names of the storage hosts stand for. What the hosts say themselves is in the picture of the pool.
+    pub storage: BTreeMap<HostName, BTreeSet<String>>,
     /// The claim of the volume where it is bound, as `namespace/name`: a pod may mount it at any time.
     pub claim: Option<String>,
+}
+
+/// A storage host as bricks see it. Its daemons are clients of every brick, and so the address alone tells nothing of mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageHost {
+    /// Its name.
+    pub name: HostName,
+    /// From these it may be connected to bricks.
+    pub addresses: BTreeSet<String>,
+    /// It said that it has not mounted the volume.
+    pub without_mount: bool,
+}
+
+impl StorageHost {
+    pub(super) fn has(&self, address: &str) -> bool {
+        self.addresses.contains(address)
+    }
+}
+
+/// The storage hosts, with all of their addresses that are known: those that they have themselves, on whatever network, and those
+/// by which we call them.
+pub(super) fn storage(situation: Situation<'_>) -> Vec<StorageHost> {
+    let nodes = situation.cluster.nodes.iter();
+    nodes
+        .map(|node| {
+            let mut addresses: BTreeSet<String> =
+                [node.name.to_string(), node.address.to_string()].into();
+            if let Some(facts) = situation.pool.facts(&node.name) {
+                addresses.extend(facts.addresses.iter().cloned());
+            }
+            if let Some(found) = situation.wish.storage.get(&node.name) {
+                addresses.extend(found.iter().cloned());
+            }
+            let mounts = situation.view.mounts.get(&node.name);
+            StorageHost {
+                name: node.name.clone(),
+                addresses,
+                without_mount: matches!(mounts, Some(Ok(mounts)) if mounts.is_empty()),
+            }
+        })
+        .collect()
 }
 
 /// Who is admitted now, by what gluster says.
@@ -110,13 +152,14 @@ impl Wish {
     }
 }
 
-/// What to do so that the right node has the volume. `clients` are the connections of each brick; they matter only while
-/// nobody is admitted.
+/// What to do so that the right node has the volume. `clients` are the connections of each brick, and `storage` tells which of them may
+/// be those of daemons; they matter only while nobody is admitted.
 pub fn plan(
     name: &VolumeName,
     volume: &Volume,
     wish: &Wish,
     clients: Option<&[BrickClients]>,
+    storage: &[StorageHost],
 ) -> Plan {
     let holder = holder(volume, &wish.nodes);
     let current = match &holder {
@@ -176,7 +219,20 @@ pub fn plan(
                 None => fence(name, &address),
             }
         }
-        Holder::Nobody => admit(name, wish, next, clients),
+        Holder::Nobody => {
+            let connected = |clients| still_connected(volume, wish, next, clients, storage);
+            let obstacle = match clients.map(connected) {
+                None => Some(
+                    "which clients its bricks still have could not be found out for enough bricks"
+                        .to_owned(),
+                ),
+                Some(None) => None,
+                Some(Some(who)) => Some(format!(
+                    "{who} is shut out, but a brick still has its connection"
+                )),
+            };
+            admit(name, wish, next, obstacle)
+        }
     }
 }
 
@@ -234,32 +290,45 @@ fn addresses_of(node: &NodeFacts) -> Option<OptionValue> {
         .ok()
 }
 
-fn admit(name: &VolumeName, wish: &Wish, next: &str, clients: Option<&[BrickClients]>) -> Plan {
+/// Whoever is connected to a brick and is neither the node that shall have the volume nor a daemon. Of a storage host that may have the
+/// volume mounted more connections than it has daemons are counted as a mount: a brick can't tell them apart.
+fn still_connected(
+    volume: &Volume,
+    wish: &Wish,
+    next: &str,
+    clients: &[BrickClients],
+    storage: &[StorageHost],
+) -> Option<String> {
+    let own = wish.nodes.get(next).map(|node| &node.addresses);
+    let is_next = |address: &str| own.is_some_and(|own| own.contains(address));
+    clients.iter().find_map(|brick| {
+        let mut connections = brick.clients.iter().flatten();
+        connections.find_map(|address| {
+            if is_next(address) {
+                return None;
+            }
+            let Some(host) = storage.iter().find(|host| host.has(address)) else {
+                return Some(address.clone());
+            };
+            if host.without_mount || host.addresses.iter().any(|address| is_next(address)) {
+                return None;
+            }
+            let of_host = |address: &&String| host.has(address);
+            let count = brick.clients.iter().flatten().filter(of_host).count();
+            (count > volume.daemons()).then(|| format!("{} ({address})", host.name))
+        })
+    })
+}
+
+/// Lets the node in, unless there is an obstacle.
+fn admit(name: &VolumeName, wish: &Wish, next: &str, obstacle: Option<String>) -> Plan {
     let Some(addresses) = wish.nodes.get(next).and_then(addresses_of) else {
         return waiting(format!(
             "node {next} waits for the volume: Kubernetes names no IPv4 address (InternalIP) of it"
         ));
     };
-    let Some(clients) = clients else {
-        return waiting(format!(
-            "node {next} waits for the volume: which clients its bricks still have could not be found out for enough bricks"
-        ));
-    };
-    let others: BTreeSet<&String> = clients
-        .iter()
-        .flat_map(|brick| &brick.clients)
-        .filter(|address| {
-            !wish.storage.contains(*address)
-                && !wish
-                    .nodes
-                    .get(next)
-                    .is_some_and(|node| node.addresses.contains(*address))
-        })
-        .collect();
-    if let Some(address) = others.first() {
-        return waiting(format!(
-            "node {next} waits for the volume: {address} is shut out, but a brick still has its connection"
-        ));
+    if let Some(why) = obstacle {
+        return waiting(format!("node {next} waits for the volume: {why}"));
     }
     Plan {
         steps: vec![Step::Admit {
@@ -325,22 +394,44 @@ mod tests {
         Wish {
             pods: pods.to_vec(),
             nodes: nodes.into(),
-            storage: ["10.0.9.1".to_owned()].into(),
+            storage: BTreeMap::new(),
             claim: None,
         }
     }
 
+    /// With a storage host that is no node and has not mounted it.
     fn decide(allow: &str, wish: &Wish, clients: Option<&[&str]>) -> String {
-        let mut volume = Volume::default();
+        decide_with(allow, wish, clients, &[storage_host("10.0.9.1", true)])
+    }
+
+    fn storage_host(address: &str, without_mount: bool) -> StorageHost {
+        StorageHost {
+            name: "n1".parse().unwrap(),
+            addresses: [address.to_owned()].into(),
+            without_mount,
+        }
+    }
+
+    fn decide_with(
+        allow: &str,
+        wish: &Wish,
+        clients: Option<&[&str]>,
+        storage: &[StorageHost],
+    ) -> String {
+        let mut volume = Volume {
+            replica_count: 3,
+            ..Volume::default()
+        };
         volume.options.insert(ALLOW.into(), allow.into());
         let clients = clients.map(|list| {
             vec![BrickClients {
                 host: "n1".into(),
                 path: "/b".into(),
-                clients: list.iter().map(|c| (*c).to_owned()).collect(),
+                clients: Some(list.iter().map(|c| (*c).to_owned()).collect()),
             }]
         });
-        let plan = plan(&"v".parse().unwrap(), &volume, wish, clients.as_deref());
+        let name = "v".parse().unwrap();
+        let plan = plan(&name, &volume, wish, clients.as_deref(), storage);
         match plan.steps.as_slice() {
             [Step::Fence { node, .. }] => format!("fence {node}"),
             [
@@ -352,6 +443,28 @@ mod tests {
             [] => format!("wait: {}", plan.findings[0].message),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_node_that_stores_is_told_from_its_daemons() {
+        let wanted = wish(false, &[pod("a", true), pod("b", false)]);
+        // the storage host is node a, which had the volume: one connection is that of its self-heal daemon
+        let decide = |connections: &[&str], without_mount| {
+            let storage = [storage_host("10.0.0.1", without_mount)];
+            decide_with(NOBODY, &wanted, Some(connections), &storage)
+        };
+        assert_eq!(decide(&["10.0.0.1"], false), "admit b 10.0.0.2");
+        let waits = decide(&["10.0.0.1", "10.0.0.1"], false);
+        assert!(waits.contains("n1 (10.0.0.1) is shut out"), "{waits}");
+        // by its own word nothing is mounted there
+        assert_eq!(decide(&["10.0.0.1", "10.0.0.1"], true), "admit b 10.0.0.2");
+        // what is left on the node that gets it is no danger
+        let storage = [storage_host("10.0.0.2", false)];
+        let both = ["10.0.0.2", "10.0.0.2"];
+        assert_eq!(
+            decide_with(NOBODY, &wanted, Some(&both), &storage),
+            "admit b 10.0.0.2"
+        );
     }
 
     #[test]

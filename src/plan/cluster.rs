@@ -1,5 +1,6 @@
 //! Plans for a pool: whose it is, who belongs to it, its options.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -169,6 +170,23 @@ pub fn within_reach(want: &ValidCluster, pool: &PoolView) -> Option<PoolView> {
         near.hosts.insert(name.clone(), silent);
     }
     Some(near)
+}
+
+/// The picture without listed hosts that belong to no pool yet: they have no volumes, and can't have known any of ours.
+pub fn without_newcomers<'a>(want: &ValidCluster, pool: &'a PoolView) -> Cow<'a, PoolView> {
+    let lone = membership(want, pool).lone;
+    if lone.is_empty() {
+        return Cow::Borrowed(pool);
+    }
+    let mut joined = pool.clone();
+    joined.hosts.retain(|name, _| !lone.contains(&name));
+    Cow::Owned(joined)
+}
+
+/// Whether the pool is ours already, so that work on its volumes need not wait for hosts that are to join it.
+pub(super) fn is_ours(want: &ValidCluster, pool: &PoolView) -> bool {
+    let facts = coordinator(want, pool).and_then(|host| pool.facts(host));
+    facts.is_some_and(|facts| facts.owner.as_deref() == Some(want.owner.as_str()))
 }
 
 /// Why no write may be sent now though hosts answer: a silent host that the coordinator still believes to be connected

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickFacts, Search, Volume, VolumeStatus};
+use crate::gluster::model::{BrickClients, BrickFacts, PoolView, Search, Volume, VolumeStatus};
 use crate::gluster::names::Brick;
 use crate::gluster::operation::Gluster;
 
-use super::attach::PodUse;
+use super::attach::{self, PodUse};
 use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
 use super::validate::ValidVolume;
@@ -43,12 +43,6 @@ pub const WAY_OUT: &str = "to let go of the object and leave the volume and its 
 
 /// Plans the deletion of a volume whose policy is Delete. `users` are pods that still have its claim.
 pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> Deletion {
-    let Situation {
-        cluster: pool_want,
-        pool,
-        view,
-        ..
-    } = situation;
     let running: Vec<&str> = users
         .iter()
         .filter(|pod| !pod.finished)
@@ -69,6 +63,17 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         ));
         return Deletion::Going(plan);
     }
+    let joined = cluster::without_newcomers(situation.cluster, situation.pool);
+    let situation = Situation {
+        pool: &joined,
+        ..situation
+    };
+    let Situation {
+        cluster: pool_want,
+        pool,
+        view,
+        ..
+    } = situation;
     if let Some((host, why, _)) = pool.silent().next() {
         return wait_or_leave(format!(
             "{host} does not answer ({why}), and GlusterFS deletes nothing while a peer is down"
@@ -129,6 +134,9 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     let Some(places) = places else {
         return wait_or_leave("a brick lies outside of the directories that are this volume's own");
     };
+    if let Some(why) = shared(volume, &places, pool) {
+        return wait_or_leave(why);
+    }
     let name = trash_name(want, &places);
     let moved: Vec<_> = places
         .iter()
@@ -179,6 +187,18 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         steps,
         findings: vec![finding],
         recheck: None,
+    })
+}
+
+/// What would go along to the trash: a brick of another volume that somebody put into a directory of ours.
+fn shared(volume: &Volume, places: &[BrickPlace], pool: &PoolView) -> Option<String> {
+    let mut ours = places.iter().filter(|place| place.parent != place.path);
+    ours.find_map(|place| {
+        let why = trash::in_gluster(pool, Some(place.parent.as_str()), None, &volume.name)?;
+        Some(format!(
+            "{}:{} {why}; nothing is deleted as long as it lies there",
+            place.host, place.parent
+        ))
     })
 }
 
@@ -237,32 +257,58 @@ pub(super) fn use_of(volume: &Volume, situation: Situation<'_>) -> Use {
     }
 }
 
-/// Who has it mounted by what the bricks say, storage hosts aside.
+/// Who has it mounted by what the bricks say, storage hosts aside. A client is connected to every brick that it reaches, so each brick
+/// has to be heard, and each has to have run for a while: clients come back to one that was started some seconds later.
 ///
-/// Bricks without any client answer like bricks that could not be asked (measured on 10.3: an empty `<clientsStatus/>` and
-/// an error text with opRet 0). Where self-heal or quota daemons must be among the clients such an answer is unknown; a
-/// distributed volume without quota has none, and there it counts as nobody. No answer is always unknown: a brick that hangs
-/// gives none, with all of its clients waiting for it.
+/// A brick without any client answers like one that could not be asked ([`BrickClients`]). Where self-heal or quota daemons
+/// must be among its clients that is unknown; a distributed volume without quota has none, and there it counts as nobody.
 fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
-    let daemons = volume.replica_count > 1 || volume.disperse_count > 0 || volume.quota_enabled();
-    let Some(clients) = &situation.view.clients else {
-        return if daemons || !situation.view.clientless {
-            let why = situation.view.clients_unknown.as_ref();
-            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-            Use::Unknown(format!(
-                "which clients have the volume mounted could not be found out{why}"
-            ))
-        } else {
-            Use::Nobody
-        };
+    let view = situation.view;
+    let unknown = |why: &str| {
+        Use::Unknown(format!(
+            "which clients have the volume mounted could not be found out{why}"
+        ))
     };
-    let mut addresses = clients.iter().flat_map(|brick| &brick.clients);
-    match addresses.find(|address| !situation.wish.storage.contains(*address)) {
-        Some(stranger) => Use::By(format!(
+    let Some(clients) = &view.clients else {
+        let why = view.clients_unknown.as_ref();
+        return unknown(&why.map(|why| format!(": {why}")).unwrap_or_default());
+    };
+    let storage = attach::storage(situation);
+    let mut addresses = clients
+        .iter()
+        .flat_map(|brick| brick.clients.iter().flatten());
+    if let Some(stranger) = addresses.find(|address| !storage.iter().any(|host| host.has(address)))
+    {
+        return Use::By(format!(
             "the volume is mounted on {stranger}; unmount it there"
-        )),
-        None => Use::Nobody,
+        ));
     }
+    for brick in &volume.bricks {
+        let told = clients
+            .iter()
+            .find(|told| told.host == brick.host && told.path == brick.path);
+        let name = format!("{}:{}", brick.host, brick.path);
+        match told {
+            None => {
+                return unknown(&format!(
+                    ": the brick {name} does not run, and clients may wait for it; start it (`gluster volume start {} force`), or, where nobody has the volume mounted, stop the volume by hand",
+                    volume.name
+                ));
+            }
+            Some(BrickClients { clients: None, .. }) if volume.daemons() > 0 => {
+                return unknown(&format!(
+                    ": the brick {name} told of none, not even of daemons"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    if view.unsteady {
+        return unknown(
+            ": a brick of it did not run a short while ago, and clients may not have come back to it yet",
+        );
+    }
+    Use::Nobody
 }
 
 /// Who has it mounted on a storage host. One that was not asked, or did not answer, may have.
@@ -306,7 +352,7 @@ pub(super) fn in_use(
     situation: Situation<'_>,
 ) -> Option<String> {
     let path = (place.parent != place.path).then(|| place.parent.as_str());
-    trash::in_gluster(situation.pool, path, volume_id)
+    trash::in_gluster(situation.pool, path, volume_id, "")
 }
 
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were. A volume that was retained and taken

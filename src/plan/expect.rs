@@ -240,6 +240,7 @@ fn created(name: &VolumeName, shape: SetShape, bricks: &[Brick]) -> Volume {
         host: brick.host.to_string(),
         path: brick.path.to_string(),
         online: None,
+        port: None,
         arbiter: shape == SetShape::Arbiter && (at + 1) % 3 == 0,
     };
     Volume {
@@ -282,7 +283,7 @@ fn nobody(pool: &PoolView, name: &VolumeName) -> Vec<BrickClients> {
     let empty = |brick: &VolumeBrick| BrickClients {
         host: brick.host.clone(),
         path: brick.path.clone(),
-        clients: Vec::new(),
+        clients: Some(Vec::new()),
     };
     bricks.map(empty).collect()
 }

@@ -301,7 +301,8 @@ fn begun(want: &ValidVolume, place: &BrickPlace, view: &VolumeView) -> bool {
 }
 
 /// A brick that a user names lies neither in the brick of another volume nor around one: its directory would be made
-/// before gluster refuses it. Hosts have several names, so the paths alone are compared.
+/// before gluster refuses it. Nor does it lie in a directory that we made for a brick, which goes to the trash as a whole. Hosts have
+/// several names, so the paths alone are compared.
 fn apart(pool: &PoolView, brick: &Brick) -> Result<(), String> {
     for (_, facts) in pool.answered() {
         for volume in &facts.state.volumes {
@@ -309,7 +310,10 @@ fn apart(pool: &PoolView, brick: &Brick) -> Result<(), String> {
                 let Ok(path) = other.path.parse::<HostPath>() else {
                     continue;
                 };
-                if below(&path, &brick.path) || below(&brick.path, &path) {
+                let own =
+                    own_directory(&volume.name, path.as_str()).and_then(|own| own.parse().ok());
+                let taken = own.unwrap_or_else(|| path.clone());
+                if taken == brick.path || below(&taken, &brick.path) || below(&brick.path, &taken) {
                     return Err(format!(
                         "{brick} and the brick {}:{path} of volume {} lie in each other",
                         other.host, volume.name
@@ -369,20 +373,28 @@ pub fn of_brick(want: &ValidVolume, cluster: &ValidCluster, brick: &Brick) -> Op
             path: brick.path.clone(),
         });
     }
-    let parent = brick.path.as_str().strip_suffix("/brick")?;
-    let name = parent.strip_prefix(device.as_str())?.strip_prefix('/')?;
-    let digits = name.strip_prefix(want.volume.as_str())?.strip_prefix('-')?;
+    let parent = own_directory(want.volume.as_str(), brick.path.as_str())?;
+    let (above, _) = parent.rsplit_once('/')?;
+    Some(BrickPlace {
+        host: brick.host.clone(),
+        parent: parent.parse().ok().filter(|_| above == device.as_str())?,
+        device,
+        path: brick.path.clone(),
+    })
+}
+
+/// The directory that a brick of that volume has for itself, when it is such as we make them: `<volume>-<8 hex>`, with `-<number>` where a
+/// device has several.
+fn own_directory<'a>(volume: &str, path: &'a str) -> Option<&'a str> {
+    let parent = path.strip_suffix("/brick")?;
+    let (_, name) = parent.rsplit_once('/')?;
+    let digits = name.strip_prefix(volume)?.strip_prefix('-')?;
     let (digits, number) = digits.split_once('-').unwrap_or((digits, "2"));
     let ours = digits.len() == 8
         && digits.chars().all(|c| c.is_ascii_hexdigit())
         && matches!(number.parse::<u32>(), Ok(2..=fit::PER_DEVICE))
         && number.len() == 1;
-    Some(BrickPlace {
-        host: brick.host.clone(),
-        parent: parent.parse().ok().filter(|_| ours)?,
-        device,
-        path: brick.path.clone(),
-    })
+    ours.then_some(parent)
 }
 
 /// Every place where a brick of this volume may lie, whether or not it fits there now: where to look for leftovers.

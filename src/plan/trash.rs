@@ -230,7 +230,7 @@ pub fn judge(
         None if item.purging && bare(&entry.own) && entry.only_a_brick => &entry.own,
         _ => return kept("does not carry the mark of this pool".into()),
     };
-    if let Some(why) = in_gluster(pool, Some(&path), brick.volume_id.as_deref()) {
+    if let Some(why) = in_gluster(pool, Some(&path), brick.volume_id.as_deref(), "") {
         return kept(why);
     }
     let purge = Verdict::Purge(Step::PurgeTrash {
@@ -275,11 +275,12 @@ pub fn judge(
 }
 
 /// Why a volume that gluster has may need it: by its path, where that is such that no other host has the like, and by the
-/// volume-id of the brick.
+/// volume-id of the brick. The volume `but` is passed over.
 pub(super) fn in_gluster(
     pool: &PoolView,
     path: Option<&str>,
     volume_id: Option<&str>,
+    but: &str,
 ) -> Option<String> {
     let touches = |path: &str, other: &str| {
         let inside = |a: &str, b: &str| {
@@ -289,7 +290,7 @@ pub(super) fn in_gluster(
         inside(other, path) || inside(path, other)
     };
     for (_, facts) in pool.answered() {
-        for volume in &facts.state.volumes {
+        for volume in facts.state.volumes.iter().filter(|one| one.name != but) {
             if volume_id == Some(volume.id.as_str()) {
                 return Some(format!(
                     "is a brick of volume {}, which exists",

@@ -185,10 +185,15 @@ pub fn warnings(want: &ValidVolume) -> Vec<(EventReason, &'static str)> {
 
 /// Plans for a volume that shall be there.
 pub fn plan(want: &ValidVolume, situation: Situation<'_>) -> Plan {
-    let Situation { cluster, pool, .. } = situation;
     if let Some(blocked) = blocked(want, situation) {
         return blocked;
     }
+    let joined = cluster::without_newcomers(situation.cluster, situation.pool);
+    let situation = Situation {
+        pool: &joined,
+        ..situation
+    };
+    let Situation { cluster, pool, .. } = situation;
     // a host that is cut off does not know what was done since, and learns it when it is back
     let near = cluster::within_reach(cluster, pool);
     let near = near.as_ref().unwrap_or(pool);
@@ -252,12 +257,27 @@ pub(super) fn join(hosts: &[&HostName]) -> String {
         .join(", ")
 }
 
+/// Where a volume can't be judged, what was said of its bricks and of whose it is does not stand any more: adds that to findings of
+/// why it is not Ready.
+pub fn unjudged(findings: &mut Vec<Finding>) {
+    let mut all = findings.iter();
+    let Some(ready) = all.find(|one| one.kind == ConditionType::Ready).cloned() else {
+        return;
+    };
+    for kind in [ConditionType::Healthy, ConditionType::Owned] {
+        if findings.iter().all(|one| one.kind != kind) {
+            findings.push(Finding::unknown(kind, ready.reason, ready.message.clone()));
+        }
+    }
+}
+
 /// Nothing can be done: neither ready nor in sync.
 fn stuck(reason: Reason, message: String) -> Plan {
-    let findings = vec![
+    let mut findings = vec![
         Finding::no(ConditionType::Ready, reason, message.clone()),
         Finding::no(ConditionType::InSync, reason, message),
     ];
+    unjudged(&mut findings);
     Plan {
         steps: Vec::new(),
         findings,
@@ -275,9 +295,11 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
     } = situation;
     let waiting = |reason, message: String| {
         let mut findings = vec![Finding::no(ConditionType::InSync, reason, message.clone())];
-        match seen(want, cluster, pool) {
-            Some(volume) => findings.extend(health::of(want, volume, situation)),
-            None => findings.push(Finding::unknown(ConditionType::Ready, reason, message)),
+        if let Some(volume) = seen(want, cluster, pool) {
+            findings.extend(health::of(want, volume, situation));
+        } else {
+            findings.push(Finding::unknown(ConditionType::Ready, reason, message));
+            unjudged(&mut findings);
         }
         Some(Plan {
             steps: Vec::new(),
@@ -299,15 +321,19 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
     {
         return waiting(*reason, format!("cluster {}: {message}", cluster.name));
     }
-    if pool_plan
-        .steps
-        .iter()
-        .any(|step| matches!(step, Step::ClaimHost { .. } | Step::ProbePeer { .. }))
+    // a host that can't join must not keep a database of the pool from moving
+    let goes_on = seen(want, cluster, pool).is_some() && cluster::is_ours(cluster, pool);
+    let mut joins = pool_plan.steps.iter();
+    if let Some(step) = joins
+        .find(|step| matches!(step, Step::ClaimHost { .. } | Step::ProbePeer { .. }))
+        .filter(|_| !goes_on)
     {
-        return waiting(
-            Reason::Working,
-            format!("cluster {} is being set up", cluster.name),
+        let message = format!(
+            "cluster {} is being set up: {}",
+            cluster.name,
+            step.describe()
         );
+        return waiting(Reason::Working, message);
     }
     if let Some(what) = unsettled {
         return waiting(
@@ -457,8 +483,9 @@ fn foreign(want: &ValidVolume, why: &str) -> Plan {
         want.volume
     );
     let mut plan = stuck(Reason::NotOwned, message.clone());
-    plan.findings
-        .push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
+    let findings = &mut plan.findings;
+    findings.retain(|finding| finding.kind != ConditionType::Owned);
+    findings.push(Finding::no(ConditionType::Owned, Reason::NotOwned, message));
     plan
 }
 
@@ -634,9 +661,11 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
     let heard = view.clients.as_ref().filter(|clients| {
         let heard = |(brick, online): &(Brick, Option<bool>)| {
             *online == Some(false)
-                || clients
-                    .iter()
-                    .any(|one| one.host == brick.host.as_str() && one.path == brick.path.as_str())
+                || clients.iter().any(|one| {
+                    one.host == brick.host.as_str()
+                        && one.path == brick.path.as_str()
+                        && one.clients.is_some()
+                })
         };
         let bricks = health::online(want, pool);
         let size = want.set_size() as usize;
@@ -655,7 +684,9 @@ fn attach(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Plan
                 .chunks(size)
                 .all(|set| set.iter().filter(|brick| heard(brick)).count() >= majority)
     });
-    attach::plan(&want.volume, volume, wish, heard.map(Vec::as_slice))
+    let storage = attach::storage(situation);
+    let heard = heard.map(Vec::as_slice);
+    attach::plan(&want.volume, volume, wish, heard, &storage)
 }
 
 /// A fence holds only where every host has it: each brick is told by its own glusterd.

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::gluster::model::HostFacts;
-use crate::gluster::names::{HostName, VolumeName};
+use crate::gluster::names::{HostName, OptionKey, OptionValue, VolumeName};
 use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
 use crate::host::HostError;
@@ -114,8 +114,7 @@ impl Pool {
             },
             _ => None,
         };
-        let mut result = Ok(());
-        let mut plain = Vec::new();
+        let (mut commands, mut plain) = (Vec::new(), Vec::new());
         let operations = operations(step, coordinator);
         if operations.is_empty() {
             return Err(StepFailure {
@@ -129,18 +128,11 @@ impl Pool {
         }
         for (host, operation) in operations {
             match operation {
-                Operation::Gluster(command) => {
-                    let one = self.gluster(step, &host, command, leave).await;
-                    // a refused one is no reason to leave out the others; anything else meets them, too
-                    let stop = matches!(&one, Err(failure) if failure.class != Class::Refused);
-                    result = result.and(one);
-                    if stop {
-                        break;
-                    }
-                }
+                Operation::Gluster(command) => commands.push((host, command)),
                 operation => plain.push((host, operation)),
             }
         }
+        let mut result = self.in_turn(step, commands, leave).await;
         if let Some((host, operation)) = plain.first().filter(|_| result.is_ok())
             && !leave().await
         {
@@ -160,11 +152,12 @@ impl Pool {
             && options.len() > 1
         {
             // one bad option spoils the whole command: the others are set one by one
-            result = Ok(());
-            for (key, value) in options {
-                let one = Gluster::Set(volume.clone(), [(key.clone(), value.clone())].into());
-                result = result.and(self.gluster(step, coordinator, one, leave).await);
-            }
+            let set = |(key, value): (&OptionKey, &OptionValue)| {
+                let one = [(key.clone(), value.clone())].into();
+                (coordinator.clone(), Gluster::Set(volume.clone(), one))
+            };
+            let each = options.iter().map(set).collect();
+            result = self.in_turn(step, each, leave).await;
         }
         if let (Step::LimitUsage(volume, limit), Ok(())) = (step, &result) {
             self.memory().limits.insert(volume.clone(), *limit);
@@ -228,6 +221,25 @@ impl Pool {
         memory.written.insert(lock, now);
     }
 
+    /// Commands for glusterd, one after the other. One that is refused is no reason to leave out the others; anything else meets them,
+    /// too.
+    async fn in_turn(
+        &self,
+        step: &Step,
+        commands: Vec<(HostName, Gluster)>,
+        leave: Leave<'_>,
+    ) -> Result<(), StepFailure> {
+        let mut result = Ok(());
+        for (host, command) in commands {
+            let one = self.gluster(step, &host, command, leave).await;
+            if matches!(&one, Err(failure) if failure.class != Class::Refused) {
+                return one;
+            }
+            result = result.and(one);
+        }
+        result
+    }
+
     /// One command for glusterd, repeated a few times while somebody else's transaction is in the way.
     async fn gluster(
         &self,
@@ -237,7 +249,9 @@ impl Pool {
         leave: Leave<'_>,
     ) -> Result<(), StepFailure> {
         let operation = Operation::Gluster(command.clone());
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             // who lists may wait for a brick that hangs; its locks are short
             let listing = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
             if !leave().await {
@@ -282,7 +296,6 @@ impl Pool {
                 words: outcome.message,
             });
         }
-        Ok(())
     }
 
     async fn perform(
@@ -386,7 +399,7 @@ fn withdrawn(step: &Step, host: &HostName, command: &str) -> StepFailure {
         step: step.describe(),
         host: host.clone(),
         command: command.into(),
-        class: Class::Refused,
+        class: Class::Busy,
         detail: WITHDRAWN,
         words: "not sent: what it was planned from does not hold any more".into(),
     }
@@ -400,5 +413,81 @@ fn unreachable(step: &Step, command: &str, error: &HostError) -> StepFailure {
         class: Class::Busy,
         detail: "unreachable",
         words: error.why.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::gluster::names::Brick;
+    use crate::gluster::operation::SetShape;
+    use crate::host::Host;
+    use crate::host::simulated::{Fault, SimulatedPool};
+
+    fn one_host() -> (SimulatedPool, Pool, HostName) {
+        let name: HostName = "n1".parse().unwrap();
+        let simulated = SimulatedPool::new(1, std::slice::from_ref(&name), &"/b".parse().unwrap());
+        let host: Arc<dyn Host> = Arc::new(simulated.host(&name));
+        let pool = Pool::new(vec![(host, vec![])], "x".parse().unwrap());
+        (simulated, pool, name)
+    }
+
+    fn one_by_one(keys: [&str; 2]) -> Step {
+        let option = |key: &str| (key.parse().unwrap(), "16".parse().unwrap());
+        Step::SetOptions {
+            volume: "a".parse().unwrap(),
+            options: keys.map(option).into(),
+            each: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_whose_leave_is_gone_asks_for_it_no_more() {
+        let (_, pool, name) = one_host();
+        let keys = ["performance.cache-size", "performance.io-thread-count"];
+        let pool_wide = match one_by_one(keys) {
+            Step::SetOptions { options, .. } => Step::SetPoolOptions(options),
+            step => step,
+        };
+        for step in [one_by_one(keys), pool_wide] {
+            let asked = AtomicUsize::new(0);
+            let leave: Leave<'_> = &|| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                Box::pin(async { false })
+            };
+            let failure = pool.execute_while(&step, &name, leave).await.unwrap_err();
+            assert!(failure.is_withdrawn(), "{failure}");
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "{}", step.describe());
+        }
+    }
+
+    #[tokio::test]
+    async fn options_are_not_sent_one_by_one_to_a_host_that_is_gone() {
+        let (simulated, pool, name) = one_host();
+        pool.observe(Instant::now()).await;
+        let create = Step::CreateVolume {
+            volume: "a".parse().unwrap(),
+            shape: SetShape::Distribute,
+            bricks: vec![Brick {
+                host: name.clone(),
+                path: "/b/a".parse().unwrap(),
+            }],
+        };
+        pool.execute(&create, &name).await.unwrap();
+        let step = one_by_one(["no.such-option", "no.such-option-either"]);
+        let asked = AtomicUsize::new(0);
+        let leave: Leave<'_> = &|| {
+            // all of them at once, which is refused, then the first
+            if asked.fetch_add(1, Ordering::SeqCst) == 1 {
+                simulated.fault(&name, Fault::Kill);
+            }
+            Box::pin(async { true })
+        };
+        let failure = pool.execute_while(&step, &name, leave).await.unwrap_err();
+        assert_eq!(failure.detail, "unreachable", "{failure}");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 }

@@ -8,10 +8,11 @@ mod count;
 mod execute;
 mod lane;
 mod observe;
+mod steady;
 mod trash;
 mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
+use crate::gluster::output::About;
 use crate::host::Host;
 
 pub use commands::operations;
@@ -50,8 +52,8 @@ struct Unsettled {
 #[derive(Default)]
 struct Seen {
     latest: Option<Observation>,
-    /// Hosts whose prerequisites were found to be there.
-    checked: BTreeSet<HostName>,
+    /// Hosts whose prerequisites were found to be there, when, and what changes rarely of them.
+    known: BTreeMap<HostName, (Instant, About)>,
     /// When hosts that gave no answer were last waited for to the end.
     patient: BTreeMap<HostName, Instant>,
 }
@@ -73,6 +75,8 @@ struct Memory {
     /// When bricks of these volumes that did not run were last started, and how often; gone when all of them have run for
     /// [`QUIET`] since.
     brick_starts: BTreeMap<VolumeName, (Instant, u32)>,
+    /// Whether bricks have run for a while.
+    steadiness: steady::Steadiness,
 }
 
 /// What is common to all [`Pool`]s of one GlusterCluster. An edit of its nodes makes a new pool, while reconciles that began before

@@ -10,13 +10,13 @@ use tracing::{debug, warn};
 
 use crate::gluster::get_state;
 use crate::gluster::model::{
-    BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind, StartTried,
-    VolumeView,
+    BrickClients, BrickFacts, HostFacts, HostView, PoolView, QuotaView, Search, SilentKind,
+    StartTried, VolumeView,
 };
 use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
 use crate::gluster::operation::{Gluster, Operation};
 use crate::gluster::outcome::{Class, Output, classify};
-use crate::gluster::output;
+use crate::gluster::output::{self, About};
 use crate::host::{Host, HostError};
 
 use super::execute::{BUSY_PAUSE, BUSY_TRIES};
@@ -26,6 +26,8 @@ use super::{LISTING_PATIENCE, Observation, Pool, QUIET, by_host};
 const IMPATIENT: Duration = Duration::from_secs(3);
 /// How often it is waited for as long as for any other: it may be alive and slow.
 const PATIENT_AGAIN: Duration = Duration::from_secs(60);
+/// How long what changes rarely of a host is believed: an update of GlusterFS, or another address, is told by then.
+const KNOWN_FOR: Duration = Duration::from_secs(300);
 
 impl Pool {
     /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
@@ -80,6 +82,7 @@ impl Pool {
         self.memory()
             .brick_starts
             .retain(|volume, (last, _)| last.elapsed() < QUIET || is_down(volume));
+        self.memory().steadiness.saw(view);
         let known_down = |name: &HostName| {
             let mut seen = view
                 .answered()
@@ -122,27 +125,47 @@ impl Pool {
 
     async fn observe_host(&self, host: &Arc<dyn Host>) -> HostView {
         let name = host.name();
-        if !self.seen().checked.contains(name) {
-            if let Some(silent) = prerequisites(host).await {
-                return silent;
-            }
-            self.seen().checked.insert(name.clone());
-        }
+        let about = match self.known(host).await {
+            Ok(about) => about,
+            Err(silent) => return silent,
+        };
         let devices = self.devices.get(name).cloned().unwrap_or_default();
         // two names may turn out to be one host: each writes a file of its own there
         let at = self.hosts.keys().position(|other| other == name);
         let slot = format!("{}-{}", self.slot, at.unwrap_or_default())
             .parse()
             .unwrap_or_else(|_| self.slot.clone());
-        match look(host, &devices, &slot).await {
+        match look(host, &devices, &slot, about).await {
             Ok(facts) => HostView::Answered(Box::new(facts)),
             Err((kind, why)) => {
                 warn!(host = %name, why, "host gave no picture");
                 // it may have been rebooted, and /run be empty
-                self.seen().checked.remove(name);
+                self.seen().known.remove(name);
                 HostView::Silent { why, kind }
             }
         }
+    }
+
+    /// What changes rarely of a host that has all that is needed; a view of silence where it has not, or can't be asked.
+    async fn known(&self, host: &Arc<dyn Host>) -> Result<About, HostView> {
+        let name = host.name();
+        if let Some((when, about)) = self.seen().known.get(name)
+            && when.elapsed() < KNOWN_FOR
+        {
+            return Ok(about.clone());
+        }
+        if let Some(silent) = prerequisites(host).await {
+            return Err(silent);
+        }
+        let outputs = host.perform(&Operation::About).await;
+        let outputs = outputs.map_err(|error| silent(&error))?;
+        let about = output::about(&outputs).map_err(|error| HostView::Silent {
+            why: format!("{name}: {error}"),
+            kind: SilentKind::Prerequisites,
+        })?;
+        let known = (Instant::now(), about.clone());
+        self.seen().known.insert(name.clone(), known);
+        Ok(about)
     }
 
     /// Looks at what one volume's plan needs beyond the picture of the pool.
@@ -161,7 +184,7 @@ impl Pool {
                 None
             }
         };
-        let bricks = join_all(
+        let inspected = join_all(
             by_host(bricks)
                 .into_iter()
                 .map(|(name, paths)| self.inspect_bricks(name, paths)),
@@ -173,7 +196,7 @@ impl Pool {
                 None => QuotaView::Unknown,
             };
             let clients = match clients_from {
-                Some(name) => self.ask_clients(name, volume).await,
+                Some(name) => Some(self.clients(name, volume, bricks).await),
                 None => None,
             };
             (quota, clients)
@@ -184,32 +207,24 @@ impl Pool {
                 None => BTreeMap::new(),
             }
         };
-        let ((bricks, (quota, answer)), (mounts, crawling)) =
-            join(join(bricks, locking), join(mounts, crawling)).await;
-        let clients = answer.as_ref().map(output::clients).transpose();
-        let (clients, clients_unknown) = match clients {
-            Ok(Some(clients)) => (Some(clients), None),
-            Ok(None) => (
-                None,
-                clients_from.map(|host| format!("{host} was not reached")),
-            ),
-            Err(why) => {
-                let said = answer.as_ref().map(|answer| answer.stdout.as_str());
-                debug!(%volume, %why, said, "an answer that tells nothing of clients");
-                (None, Some(why.to_string()))
-            }
+        let ((inspected, (quota, clients)), (mounts, crawling)) =
+            join(join(inspected, locking), join(mounts, crawling)).await;
+        let (clients, clients_unknown) = match clients.transpose() {
+            Ok(clients) => (clients, None),
+            Err(why) => (None, Some(why)),
         };
         self.remember_limit(volume, &quota);
         let limit_before = self.limit_before(volume);
+        let unsteady = self.memory().steadiness.is_unsteady(volume.as_str());
         VolumeView {
-            bricks: bricks.into_iter().flatten().collect(),
+            bricks: inspected.into_iter().flatten().collect(),
             held: BTreeMap::new(),
             search: Search::NotAsked,
             limit_before,
             quota,
             crawling,
             mounts,
-            clientless: answer.as_ref().is_some_and(output::clientless),
+            unsteady,
             clients,
             clients_unknown,
             start_tried: self
@@ -263,19 +278,56 @@ impl Pool {
         view
     }
 
-    /// Asks one host for the clients of a volume's bricks; a few times where another command has the volume's lock.
-    async fn ask_clients(&self, host: &HostName, volume: &VolumeName) -> Option<Output> {
+    /// Who is connected to each brick that told of it, or why that is not known. A brick without any client spoils the answer for all where
+    /// it is not on the host that was asked; of a volume that has no daemons such bricks may be many, and are asked one by one.
+    async fn clients(
+        &self,
+        from: &HostName,
+        volume: &VolumeName,
+        bricks: &[Brick],
+    ) -> Result<Vec<BrickClients>, String> {
+        let answer = self.ask_clients(from, Gluster::Clients(volume.clone()));
+        let answer = answer.await?;
+        if !(output::brick_failed(&answer) && self.has_no_daemons(volume)) {
+            return output::clients(&answer).map_err(|why| {
+                debug!(%volume, %why, said = answer.stdout, "an answer that tells nothing of clients");
+                why.to_string()
+            });
+        }
+        let mut all = Vec::new();
+        // one after the other: each takes the volume's lock
+        for brick in bricks {
+            let command = Gluster::BrickClients(volume.clone(), brick.clone());
+            let answer = self.ask_clients(&brick.host, command).await?;
+            all.extend(output::clients(&answer).map_err(|why| format!("{brick}: {why}"))?);
+        }
+        Ok(all)
+    }
+
+    /// Whether no self-heal and no quota daemon is connected to its bricks, as it was last seen.
+    fn has_no_daemons(&self, volume: &VolumeName) -> bool {
+        let latest = self.seen().latest.clone();
+        latest.is_some_and(|latest| {
+            let mut seen = latest.view.answered();
+            seen.find_map(|(_, facts)| facts.state.volume(volume))
+                .is_some_and(|volume| volume.daemons() == 0)
+        })
+    }
+
+    /// Asks one host for clients of bricks; a few times where another command has the volume's lock.
+    async fn ask_clients(&self, host: &HostName, command: Gluster) -> Result<Output, String> {
         let _no_list = timeout(LISTING_PATIENCE, self.ledger.listing.read()).await;
-        let command = Gluster::Clients(volume.clone());
-        for attempt in 1.. {
-            let answer = self.ask(host, command.clone()).await?;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let answer = self.ask(host, command.clone()).await;
+            let answer = answer.ok_or_else(|| format!("{host} was not reached"))?;
             let class = classify(command.family(), &answer).class;
             if class != Class::Busy || attempt == BUSY_TRIES {
-                return Some(answer);
+                return Ok(answer);
             }
             tokio::time::sleep(BUSY_PAUSE).await;
         }
-        None
     }
 
     fn remember_limit(&self, volume: &VolumeName, view: &QuotaView) {
@@ -396,6 +448,7 @@ async fn look(
     host: &Arc<dyn Host>,
     devices: &[HostPath],
     slot: &VolumeName,
+    about: About,
 ) -> Result<HostFacts, (SilentKind, String)> {
     let state = Operation::State { slot: slot.clone() };
     let survey = Operation::Survey {
@@ -419,7 +472,8 @@ async fn look(
         owner: survey.owner,
         ping_timeout: survey.ping_timeout,
         ping_in_force: survey.ping_in_force,
-        version: survey.version,
+        version: about.version,
+        addresses: about.addresses,
         devices: devices.iter().cloned().zip(survey.devices).collect(),
     })
 }

@@ -200,12 +200,7 @@ impl<'a> World<'a> {
 
     async fn look(&self, want: &ValidVolume) -> (Arc<PoolView>, VolumeView, Wish) {
         let view = self.pool.observe(Instant::now()).await.view;
-        let wish = Wish {
-            storage: names()
-                .flat_map(|name| [self.lab.address(&name), name])
-                .collect(),
-            ..Wish::default()
-        };
+        let wish = Wish::default();
         let mut bricks = volume::bricks_to_inspect(want, &self.cluster, &view);
         let search = if volume::seen(want, &self.cluster, &view).is_none() {
             // as in the product: a search that took too long is looked for again

@@ -100,6 +100,14 @@ impl<'a> Mount<'a> {
             .hosts
             .shell("client1", &format!("cd {} && {line}", self.at))
     }
+
+    /// What a line of shell that may fail said, and whether it did not.
+    fn try_sh(&self, line: &str) -> (bool, String) {
+        let line = format!("cd {} && {line}", self.at);
+        let output = self.world.hosts.sh("client1", &["sh", "-c", &line]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    }
 }
 
 impl Drop for Mount<'_> {
@@ -170,6 +178,7 @@ fn capacity(world: &World) {
     ready(world, "size");
     assert_eq!(limit(world, "shop_size"), "20.0MB");
     assert!(!sum.is_empty());
+    is_enforced(&mount);
 
     edit(world, "size", &json!({"capacity": null}));
     let object = ready(world, "size");
@@ -187,6 +196,34 @@ fn capacity(world: &World) {
     }
     drop(mount);
     world.delete(&format!("{VOLUMES}/size"));
+}
+
+/// Who goes on writing into a volume of 20 MB that holds 8 is refused, some seconds late; and may write again when there is room.
+fn is_enforced(mount: &Mount<'_>) {
+    const STEP: &str =
+        "dd if=/dev/zero of=past bs=1M count=1 oflag=append conv=notrunc,fsync status=none";
+    let mut written = 0;
+    let mut said = String::new();
+    // bricks ask what is used every 10 s at first, and every 5 s from 80 % on
+    until(SOON, "the writer is refused", || {
+        std::thread::sleep(Duration::from_millis(400));
+        let (done, why) = mount.try_sh(STEP);
+        written += u32::from(done);
+        said = why;
+        !done
+    });
+    assert!(said.contains("Disk quota exceeded"), "{said}");
+    assert!(
+        written >= 12,
+        "refused after {written} MB of 12 that were free"
+    );
+    say(&format!(
+        "       20 MB, of which 8 were used: refused after {written} MB more"
+    ));
+    mount.sh("rm past");
+    until(SOON, "there is room again", || {
+        mount.try_sh("echo again > after && sync after").0
+    });
 }
 
 /// A volume that had no limit gets one: what was there before counts once it was looked up, and nothing of quota's

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
-    CLUSTERS, History, POOL, VOLUMES, World, as_declared, condition, say, text, volume,
+    CLUSTERS, History, POOL, VOLUMES, World, as_declared, condition, say, text, until, volume,
 };
 
 const SOON: Duration = Duration::from_secs(45);
@@ -146,6 +146,41 @@ fn progress_names_the_steps(world: &World, posted: &Value, told: &[String]) {
     assert_eq!(named, told);
 }
 
+/// Volumes that are in no file follow their cluster: that is told with the cluster's own steps, and done.
+fn an_edit_of_the_cluster_reaches_its_volumes(world: &World) {
+    let sorted = |mut commands: Vec<Sent>| {
+        commands.sort();
+        commands
+    };
+    let histories = POOL.map(|host| (host, world.history(host)));
+    let mut wanted = file_of(world, "prod");
+    wanted["spec"]["quotaTimeouts"] = json!({"soft": 17, "hard": 4});
+    let output = plan(world, &[wanted]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told = sorted(commands(&output));
+    let of_volume = |(_, command): &Sent| {
+        command.starts_with("volume set shop_planned ")
+            && command.contains("features.soft-timeout 17")
+    };
+    assert!(told.iter().any(of_volume), "{told:?}");
+    assert_eq!(done(&histories), [], "a plan changed something");
+    let edit = |timeouts: Value| {
+        let spec = json!({"spec": {"quotaTimeouts": timeouts}});
+        world.patch(&format!("{CLUSTERS}/prod"), &spec);
+    };
+    edit(json!({"soft": 17, "hard": 4}));
+    until(SOON, "what was told is done", || {
+        done(&histories).len() >= told.len()
+    });
+    world.wait_volume("planned", SOON, "is as declared", as_declared);
+    assert_eq!(sorted(done(&histories)), told);
+    edit(Value::Null);
+    until(SOON, "and back", || {
+        done(&histories).len() >= 2 * told.len()
+    });
+    world.wait_volume("planned", SOON, "is as declared", as_declared);
+}
+
 pub(crate) fn plan_is_what_is_done(world: &World) {
     let fields = json!({
         "capacity": "32Mi", "profile": "database", "options": {"performance.cache-size": "16MB"},
@@ -214,6 +249,7 @@ pub(crate) fn plan_is_what_is_done(world: &World) {
     world.wait_volume("planned", SOON, "is as declared", as_declared);
     assert_eq!(done(&histories), told);
     assert_eq!(told.len(), 2, "{told:?}");
+    an_edit_of_the_cluster_reaches_its_volumes(world);
 
     // what can't be done, and what can't be read
     let mut wrong = wanted.clone();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gluster_operator::api::condition::Reason;
 use gluster_operator::gluster::model::{BrickClients, Volume};
 use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION};
-use gluster_operator::plan::attach::{self, NodeFacts, PodUse, Wish};
+use gluster_operator::plan::attach::{self, NodeFacts, PodUse, StorageHost, Wish};
 use gluster_operator::plan::step::Step;
 use gluster_operator::plan::volume::{self, Situation};
 use proptest::prelude::*;
@@ -114,7 +114,7 @@ impl Model {
             nodes: known
                 .map(|(name, node)| ((*name).to_owned(), node.facts.clone()))
                 .collect(),
-            storage: [STORAGE.to_owned()].into(),
+            storage: BTreeMap::new(),
             claim: None,
         }
     }
@@ -182,11 +182,17 @@ impl Model {
             vec![BrickClients {
                 host: "n1".into(),
                 path: "/b".into(),
-                clients: own.chain([STORAGE.to_owned()]).collect(),
+                clients: Some(own.chain([STORAGE.to_owned()]).collect()),
             }]
         });
         let before = attach::holder(&volume, &wish.nodes);
-        let plan = attach::plan(&"v".parse().unwrap(), &volume, &wish, clients.as_deref());
+        let storage = [StorageHost {
+            name: "n1".parse().unwrap(),
+            addresses: [STORAGE.to_owned()].into(),
+            without_mount: true,
+        }];
+        let name = "v".parse().unwrap();
+        let plan = attach::plan(&name, &volume, &wish, clients.as_deref(), &storage);
         assert!(
             plan.steps.len() <= 1,
             "one thing at a time: {:?}",
@@ -356,7 +362,7 @@ fn a_fence_waits_for_every_brick_where_somebody_took_the_quorum_away() {
         let clients = bricks.into_iter().take(heard).map(|brick| BrickClients {
             host: brick.host,
             path: brick.path,
-            clients: vec![],
+            clients: Some(vec![]),
         });
         let pool = world.view(&cluster);
         let mut view = world.inspect(&want, &cluster);

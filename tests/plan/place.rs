@@ -424,6 +424,7 @@ fn a_multiplexed_host_takes_no_more_bricks_than_its_process_has_files_for() {
             host: "n1".into(),
             path: format!("/d0/other-{at}"),
             online: Some(true),
+            port: None,
             arbiter: false,
         };
         facts.state.volumes = vec![Volume {

@@ -1,7 +1,10 @@
 //! Stopped and started: only where nobody uses it, and nothing else is taken away.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use gluster_operator::api::condition::{ConditionType, Reason};
 use gluster_operator::gluster::model::{BrickClients, VolumeStatus};
+use gluster_operator::gluster::names::HostName;
 use gluster_operator::plan::attach::{PodUse, Wish};
 use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
@@ -39,12 +42,26 @@ fn plan(
     })
 }
 
-fn client(address: &str) -> Vec<BrickClients> {
-    vec![BrickClients {
-        host: "n1".into(),
-        path: "/b/x".into(),
-        clients: vec!["10.0.9.1".into(), address.into()],
-    }]
+/// Every brick has the daemon of a storage host and somebody else as clients.
+fn client(world: &World, address: &str) -> Vec<BrickClients> {
+    clients(world, Some(&["10.0.9.1", address]))
+}
+
+/// The same clients of each brick; `None`: it told nothing.
+fn clients(world: &World, addresses: Option<&[&str]>) -> Vec<BrickClients> {
+    let (volume, _) = world.volume.as_ref().unwrap();
+    let told = |list: &[&str]| list.iter().map(|&address| address.to_owned()).collect();
+    let bricks = volume.bricks.iter().map(|brick| BrickClients {
+        host: brick.host.clone(),
+        path: brick.path.clone(),
+        clients: addresses.map(told),
+    });
+    bricks.collect()
+}
+
+/// What the names of storage hosts stand for.
+fn storage() -> BTreeMap<HostName, BTreeSet<String>> {
+    [("n1".parse().unwrap(), ["10.0.9.1".to_owned()].into())].into()
 }
 
 #[test]
@@ -52,7 +69,7 @@ fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
     let (world, cluster, _) = ready(spec("Started"), 3);
     let stop = want(&cluster, spec("Stopped"), &[]);
     let free = Wish {
-        storage: ["10.0.9.1".to_owned()].into(),
+        storage: storage(),
         ..Wish::default()
     };
     let pod = |deleting| Wish {
@@ -71,22 +88,22 @@ fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
     for (wish, clients, who) in [
         (
             pod(false),
-            Some(client("10.0.9.1")),
+            Some(client(&world, "10.0.9.1")),
             "pods use it: shop/web-0",
         ),
         (
             pod(true),
-            Some(client("10.0.9.1")),
+            Some(client(&world, "10.0.9.1")),
             "pods use it: shop/web-0",
         ),
         (
             bound,
-            Some(client("10.0.9.1")),
+            Some(client(&world, "10.0.9.1")),
             "PersistentVolumeClaim shop/c is bound",
         ),
         (
             free.clone(),
-            Some(client("10.1.1.1")),
+            Some(client(&world, "10.1.1.1")),
             "mounted on 10.1.1.1",
         ),
         (free.clone(), None, "could not be found out"),
@@ -110,7 +127,13 @@ fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
         );
         assert!(found.recheck.is_some());
     }
-    let found = plan(&world, &stop, &cluster, &free, Some(client("10.0.9.1")));
+    let found = plan(
+        &world,
+        &stop,
+        &cluster,
+        &free,
+        Some(client(&world, "10.0.9.1")),
+    );
     assert!(
         matches!(found.steps.as_slice(), [Step::StopVolume(_)]),
         "{:?}",
@@ -124,27 +147,45 @@ fn a_volume_in_use_is_not_stopped_and_the_condition_says_who_uses_it() {
     assert!(!needs_clients(&run, &cluster, &view, &free));
 }
 
-/// A distributed volume that nobody has mounted answers as if nobody had been asked; a brick that hangs gives no answer.
+/// Nobody is connected only where every brick was heard that could have a client, and has run for a while.
 #[test]
-fn a_distributed_volume_whose_clients_are_not_known_is_neither_stopped_nor_deleted() {
-    let spec = |state: &str| json!({"layout": {"distribute": 1}, "state": state, "deletionPolicy": "Delete"});
-    let (world, cluster, _) = ready(spec("Started"), 3);
-    let stop = want(&cluster, spec("Stopped"), &[]);
-    for (clientless, stops) in [(false, false), (true, true)] {
-        world.with(&stop, &cluster, |situation| {
-            let mut view = situation.view.clone();
-            (view.clients, view.clientless) = (None, clientless);
-            let situation = Situation {
-                view: &view,
-                ..situation
-            };
-            let found = volume::plan(&stop, situation);
-            assert_eq!(!found.steps.is_empty(), stops, "{:?}", found.steps);
-            let Deletion::Going(going) = deletion::plan(&stop, situation, &[]) else {
-                panic!("it is there");
-            };
-            assert_eq!(!going.steps.is_empty(), stops, "{:?}", going.steps);
-        });
+fn a_volume_whose_clients_are_not_known_is_neither_stopped_nor_deleted() {
+    let replicate = json!({"replicate": {"copies": 3}});
+    for (layout, told_nothing_stops) in [(replicate, false), (json!({"distribute": 3}), true)] {
+        let spec =
+            |state: &str| json!({"layout": layout, "state": state, "deletionPolicy": "Delete"});
+        let (world, cluster, _) = ready(spec("Started"), 3);
+        let stop = want(&cluster, spec("Stopped"), &[]);
+        let daemons = clients(&world, Some(&["n2"]));
+        let mut one_down = daemons.clone();
+        one_down.remove(1);
+        let mut one_tells_nothing = daemons.clone();
+        one_tells_nothing[2].clients = None;
+        let rows = [
+            (Some(daemons.clone()), false, true),
+            (Some(daemons), true, false),
+            (Some(one_down), false, false),
+            (Some(one_tells_nothing), false, told_nothing_stops),
+            (Some(clients(&world, None)), false, told_nothing_stops),
+            (Some(Vec::new()), false, false),
+            (None, false, false),
+        ];
+        for (clients, unsteady, stops) in rows {
+            world.with(&stop, &cluster, |situation| {
+                let mut view = situation.view.clone();
+                (view.clients, view.unsteady) = (clients.clone(), unsteady);
+                let situation = Situation {
+                    view: &view,
+                    ..situation
+                };
+                let found = volume::plan(&stop, situation);
+                assert_eq!(!found.steps.is_empty(), stops, "{clients:?} {unsteady}");
+                let Deletion::Going(going) = deletion::plan(&stop, situation, &[]) else {
+                    panic!("it is there");
+                };
+                assert_eq!(!going.steps.is_empty(), stops, "{clients:?} {unsteady}");
+            });
+        }
     }
 }
 
@@ -162,7 +203,7 @@ fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
     let (world, cluster, _) = ready(spec("Started"), 3);
     let stop = want(&cluster, spec("Stopped"), &[]);
     let wish = Wish {
-        storage: ["10.0.9.1".to_owned()].into(),
+        storage: storage(),
         ..Wish::default()
     };
     let at = |list: &[&str]| Some(Ok(list.iter().map(|&at| at.to_owned()).collect()));
@@ -193,7 +234,7 @@ fn a_volume_that_is_mounted_on_a_storage_host_is_neither_stopped_nor_deleted() {
     for (mounts, says, says_not) in rows {
         world.with(&stop, &cluster, |situation| {
             let mut view = situation.view.clone();
-            view.clients = Some(client("10.0.9.1"));
+            view.clients = Some(client(&world, "10.0.9.1"));
             let name = "n2".parse().unwrap();
             match &mounts {
                 Some(mounts) => view.mounts.insert(name, mounts.clone()),
@@ -235,10 +276,18 @@ fn a_stopped_volume_is_in_sync_and_not_ready_and_starts_again() {
     let (mut world, cluster, _) = ready(spec("Started"), 3);
     let stop = want(&cluster, spec("Stopped"), &[]);
     let free = Wish {
-        storage: ["10.0.9.1".to_owned()].into(),
+        storage: storage(),
         ..Wish::default()
     };
-    for step in plan(&world, &stop, &cluster, &free, Some(client("10.0.9.1"))).steps {
+    for step in plan(
+        &world,
+        &stop,
+        &cluster,
+        &free,
+        Some(client(&world, "10.0.9.1")),
+    )
+    .steps
+    {
         world.take(&step).unwrap();
     }
     for _ in 0..2 {

@@ -188,6 +188,7 @@ fn what_is_destroyed_and_what_stays() {
                 host: "n9".into(),
                 path: path.into(),
                 online: None,
+                port: None,
                 arbiter: false,
             }],
             ..Volume::default()

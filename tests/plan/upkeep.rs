@@ -101,6 +101,7 @@ fn brick_on(name: &str, host: &str) -> Volume {
             host: host.into(),
             path: "/b/x".into(),
             online: None,
+            port: None,
             arbiter: false,
         }],
         ..Volume::default()

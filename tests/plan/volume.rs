@@ -469,6 +469,7 @@ fn bricks_that_an_older_object_named_are_found_by_their_mark() {
                     host: "n3".into(),
                     path: path.into(),
                     online: Some(true),
+                    port: None,
                     arbiter: false,
                 }],
                 ..Volume::default()
@@ -504,6 +505,111 @@ fn bricks_that_an_older_object_named_are_found_by_their_mark() {
     assert!(
         text.contains("n2") && text.contains("set spec.deletionPolicy to Retain"),
         "{text}"
+    );
+}
+
+/// What somebody made in a directory of ours goes along when that is moved to the trash: so it keeps the volume.
+#[test]
+fn a_brick_of_another_volume_beside_ours_keeps_it_from_the_trash() {
+    let spec = json!({"layout": {"replicate": {"copies": 3}}, "deletionPolicy": "Delete"});
+    let (world, cluster, spec) = ready(spec, 3);
+    let want = want(&cluster, spec, &[]);
+    let brick = world.volume.as_ref().unwrap().0.bricks[1].clone();
+    let parent = brick.path.strip_suffix("/brick").unwrap().to_owned();
+    let with = |path: &str| {
+        world.with(&want, &cluster, |situation| {
+            let mut pool = situation.pool.clone();
+            for view in pool.hosts.values_mut() {
+                let HostView::Answered(facts) = view else {
+                    panic!("all answer");
+                };
+                let other = VolumeBrick {
+                    path: path.into(),
+                    ..brick.clone()
+                };
+                facts.state.volumes.push(Volume {
+                    name: "other".into(),
+                    id: "id-other".into(),
+                    bricks: vec![other],
+                    ..Volume::default()
+                });
+            }
+            let situation = Situation {
+                pool: &pool,
+                ..situation
+            };
+            let Deletion::Going(found) = deletion::plan(&want, situation, &[]) else {
+                panic!("it is there");
+            };
+            found
+        })
+    };
+    let found = with(&format!("{parent}/extra"));
+    assert!(found.steps.is_empty(), "{:?}", found.steps);
+    let message = &found.findings.last().unwrap().message;
+    assert!(
+        message.contains(&parent) && message.contains("volume other"),
+        "{message}"
+    );
+    let found = with(&format!("{parent}-2/extra"));
+    assert!(
+        matches!(found.steps.last(), Some(Step::TrashBricks { .. })),
+        "{found:?}"
+    );
+    // and none is made there: of a name that we give, whosever it is
+    let taken: BTreeSet<_> = [format!("n2:{parent}/extra")].into();
+    let exact = json!({"layout": {"distribute": 1}, "bricks": taken, "volumeName": "shop_more"});
+    let exact = super::world::want(&cluster, exact, &[]);
+    let refused = plan(&world, &exact, &cluster);
+    assert_eq!(
+        reason(&refused, ConditionType::Ready),
+        Some(Reason::DoesNotFit),
+        "{refused:?}"
+    );
+}
+
+/// A host that is to join and can't keeps new volumes waiting, and no volume that is there from anything.
+#[test]
+fn a_host_that_can_not_join_keeps_nothing_from_volumes_that_are_there() {
+    let spec = json!({"layout": {"replicate": {"copies": 3}}, "capacity": "1Gi"});
+    let (mut world, small, spec) = ready(spec, 3);
+    let cluster = cluster(4, json!({}));
+    let newcomer = World::lone(&cluster).hosts[&host("n4")].clone();
+    world.hosts.insert(host("n4"), newcomer);
+    let there = want(&cluster, spec.clone(), &[]);
+    assert_eq!(there.volume, want(&small, spec, &[]).volume);
+    let found = plan(&world, &there, &cluster);
+    assert!(found.steps.is_empty(), "{:?}", found.steps);
+    for kind in [ConditionType::Ready, ConditionType::InSync] {
+        assert_eq!(holds(&found, kind), Some(true), "{:?}", found.findings);
+    }
+    world.limit = None;
+    let found = plan(&world, &there, &cluster);
+    assert!(
+        matches!(found.steps.as_slice(), [Step::LimitUsage(..)]),
+        "{:?}",
+        found.steps
+    );
+    let gone = json!({"layout": {"replicate": {"copies": 3}}, "capacity": "1Gi", "deletionPolicy": "Delete"});
+    let gone = want(&cluster, gone, &[]);
+    let Deletion::Going(going) = world.with(&gone, &cluster, |situation| {
+        deletion::plan(&gone, situation, &[])
+    }) else {
+        panic!("it is there");
+    };
+    assert!(!going.steps.is_empty(), "{:?}", going.findings);
+    let new = want(
+        &cluster,
+        json!({"layout": {"distribute": 1}, "volumeName": "shop_new"}),
+        &[],
+    );
+    world.volume = None;
+    let waits = plan(&world, &new, &cluster);
+    assert!(waits.steps.is_empty(), "{:?}", waits.steps);
+    let message = &waits.findings[0].message;
+    assert!(
+        message.contains("is being set up: probing peer n4"),
+        "{message}"
     );
 }
 

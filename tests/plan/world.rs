@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gluster_operator::gluster::model::{
-    BrickFacts, DeviceFacts, GlusterdState, HostFacts, HostView, Peer, PoolView, QuotaLimit,
-    QuotaView, Search, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
+    BrickClients, BrickFacts, DeviceFacts, GlusterdState, HostFacts, HostView, Peer, PoolView,
+    QuotaLimit, QuotaView, Search, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
 };
 use gluster_operator::gluster::names::{
     ALLOW_NOBODY, ALLOW_OPTION, Brick, Bytes, HostName, OwnerId,
@@ -193,6 +193,7 @@ impl World {
                 ping_timeout: Some(0),
                 ping_in_force: Some(true),
                 version: "10.3".into(),
+                addresses: BTreeSet::new(),
                 devices: node
                     .devices
                     .iter()
@@ -249,9 +250,9 @@ impl World {
             search: self.search(cluster),
             quota,
             crawling: self.crawling,
-            clients: Some(vec![]),
+            clients: Some(self.nobody()),
             clients_unknown: None,
-            clientless: false,
+            unsteady: false,
             mounts: cluster
                 .nodes
                 .iter()
@@ -267,6 +268,17 @@ impl World {
                 .collect(),
             start_tried: None,
         }
+    }
+
+    /// Bricks without clients.
+    fn nobody(&self) -> Vec<BrickClients> {
+        let bricks = self.volume.iter().flat_map(|(volume, _)| &volume.bricks);
+        let nobody = bricks.map(|brick| BrickClients {
+            host: brick.host.clone(),
+            path: brick.path.clone(),
+            clients: Some(Vec::new()),
+        });
+        nobody.collect()
     }
 
     /// Whether every device could be searched for bricks.
@@ -385,6 +397,7 @@ impl World {
                     host: brick.host.to_string(),
                     path: brick.path.to_string(),
                     online: None,
+                    port: None,
                     arbiter: shape.is_arbiter(at),
                 });
                 let made = Volume {

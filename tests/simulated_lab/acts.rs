@@ -149,6 +149,11 @@ fn state(outputs: &[Output]) -> String {
     }
     for volume in &mut state.volumes {
         volume.id.clear();
+        for brick in &mut volume.bricks {
+            // which one it is, is a matter of chance
+            let runs = brick.online == Some(true);
+            brick.port = brick.port.filter(|_| runs).map(|_| 1);
+        }
         let _ = writeln!(text, "{volume:?}");
     }
     text
@@ -180,11 +185,12 @@ pub fn read(operation: &Operation, outputs: &Result<Vec<Output>, HostError>) -> 
         Operation::Survey { devices } => Seen::Read(match output::survey(outputs, devices.len()) {
             Ok(survey) => {
                 let kinds: Vec<String> = survey.devices.iter().map(device).collect();
-                format!(
-                    "{:?} {:?} {} {kinds:?}",
-                    survey.owner, survey.ping_timeout, survey.version
-                )
+                format!("{:?} {:?} {kinds:?}", survey.owner, survey.ping_timeout)
             }
+            Err(_) => "unreadable".to_owned(),
+        }),
+        Operation::About => Seen::Read(match output::about(outputs) {
+            Ok(about) => format!("{} {}", about.version, about.addresses.len()),
             Err(_) => "unreadable".to_owned(),
         }),
         Operation::InspectBricks(paths) => {

@@ -107,6 +107,15 @@ pub fn clients(host: &'static str, volume: &str) -> Act {
     gluster(host, Gluster::Clients(volume.parse().unwrap()))
 }
 
+pub fn brick_clients(host: &'static str, volume: &str, brick: (&str, &str)) -> Act {
+    let (at, path) = brick;
+    let brick = Brick {
+        host: at.parse().unwrap(),
+        path: format!("{DEVICE}/{path}").parse().unwrap(),
+    };
+    gluster(host, Gluster::BrickClients(volume.parse().unwrap(), brick))
+}
+
 pub fn probe(host: &'static str, other: &str) -> Act {
     gluster(host, Gluster::Probe(other.parse().unwrap()))
 }
@@ -148,6 +157,7 @@ pub fn alone(unique: &str) -> Vec<Act> {
         probe("node1", "node5"),
         Act::Do("node1", Operation::Prerequisites),
         Act::Do("node5", Operation::Prerequisites),
+        Act::Do("node5", Operation::About),
         Act::Look(&["node5"]),
         gluster("node5", Gluster::Uuid),
         create("node5", "m0", ONE, &["node5:/srv/bricks/d1"]),
@@ -272,6 +282,11 @@ pub fn pool(second: &str) -> Vec<Act> {
         delete("node1", "spread"),
         clients("node1", "spread"),
         clients("node1", "one"),
+        // a brick that has no client says so on its own host alone
+        brick_clients("node4", "spread", ("node4", "spread")),
+        brick_clients("node1", "spread", ("node4", "spread")),
+        brick_clients("node4", "spread", ("node4", "nothing")),
+        brick_clients("node2", "coded", ("node2", "coded")),
         Act::Look(ALL),
         stop("node1", "spread"),
         delete("node3", "spread"),

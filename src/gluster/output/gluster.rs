@@ -86,7 +86,8 @@ fn nothing_else(stderr: &str) -> bool {
 
 /// `volume status V clients`: the bricks that run, as far as their hosts are connected. A brick whose process is down
 /// has no clients and is left out, and so is, by gluster, one whose host is not connected: whoever must be sure that a
-/// client is gone compares with the volume's bricks. Each host's own daemons (self-heal, quota) are clients, too.
+/// client is gone compares with the volume's bricks. Each host's own daemons (self-heal, quota) are clients, too. A brick that has no
+/// client at all answers like one that could not be asked: an empty `<clientsStatus/>` and an error text, with opRet 0 (measured on 10.3).
 pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
     const WHAT: &str = "volume status clients";
     let outcome = classify(Family::VolumeStatus, output);
@@ -116,9 +117,12 @@ pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
             "1" if path.starts_with('/') => bricks.push(BrickClients {
                 host: field("hostname")?.to_owned(),
                 path: path.to_owned(),
-                clients: connections(node).ok_or_else(|| {
-                    Malformed::new(WHAT, format!("the clients of {path} do not add up"))
-                })?,
+                clients: match node.child("clientsStatus") {
+                    Some(status) if status.children.is_empty() => None,
+                    _ => Some(connections(node).ok_or_else(|| {
+                        Malformed::new(WHAT, format!("the clients of {path} do not add up"))
+                    })?),
+                },
             }),
             "0" | "1" => {}
             other => return Err(Malformed::new(WHAT, format!("a node's status is {other}"))),
@@ -127,23 +131,11 @@ pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
     Ok(bricks)
 }
 
-/// True for what `volume status V clients` says when no brick has a client (measured on 10.3): an empty `<clientsStatus/>` of
-/// each brick that runs, with opRet 0, where they are on the host that was asked; else `Commit failed on HOST`. A brick that hangs
-/// looks otherwise: the command is given up, and the next ones meet its lock.
-pub fn clientless(output: &Output) -> bool {
-    let Ok(answer) = Answer::read(&output.stdout) else {
-        return false;
-    };
-    if !answer.success {
-        return answer.error.starts_with("Commit failed on ");
-    }
-    let nodes = answer.root.descendants("node");
-    let empty = |node: &&Element| {
-        let status = node.child("clientsStatus");
-        node.text_of("status") == Some("0")
-            || status.is_some_and(|status| status.children.is_empty())
-    };
-    !nodes.is_empty() && nodes.iter().all(empty)
+/// True for what `volume status V clients` says where a brick on another host has no client at all, or where that host could not do its
+/// part: which of both it does not tell.
+pub fn brick_failed(output: &Output) -> bool {
+    Answer::read(&output.stdout)
+        .is_ok_and(|answer| !answer.success && answer.error.starts_with("Commit failed on "))
 }
 
 /// Addresses without their port, as many as `clientCount` says.

@@ -1,9 +1,12 @@
 //! Answers of a host's own tools: `cat`, `stat`, `getfattr`, `find`, `which`.
 
-use super::{Malformed, Survey};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{About, Malformed, Survey};
 use crate::gluster::glusterd_vol::{self, ping_timeout};
 use crate::gluster::model::{BrickFacts, DeviceFacts, Marks};
-use crate::gluster::names::{Bytes, HostPath, OWNER_XATTR, OwnerMark};
+use crate::gluster::names::{Bytes, GLUSTERD_VOL, HostPath, OWNER_FILE, OWNER_XATTR, OwnerMark};
 use crate::gluster::operation::{COUNT_TIME, PROGRAMS, SLICE_OVER_EXIT};
 use crate::gluster::outcome::Output;
 
@@ -31,20 +34,11 @@ pub(super) fn success(output: &Output) -> Result<&str, String> {
     }
 }
 
-/// `Operation::Survey`: an owner file that can't be read for any other reason than being absent is an error.
-pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
-    const WHAT: &str = "the survey of a host";
-    let [owner, ping, times, version, stats @ ..] = outputs else {
+/// `Operation::About`.
+pub fn about(outputs: &[Output]) -> Result<About, Malformed> {
+    const WHAT: &str = "the question for the version";
+    let [version, addresses] = outputs else {
         return Err(Malformed::new(WHAT, "answers are missing"));
-    };
-    if stats.len() != devices * 2 {
-        return Err(Malformed::new(WHAT, "answers about devices are missing"));
-    }
-    let owner = if is_missing(owner) {
-        None
-    } else {
-        let text = success(owner).map_err(|why| Malformed::new(WHAT, why))?;
-        Some(text.trim().to_owned())
     };
     let version = success(version)
         .map_err(|why| Malformed::new(WHAT, why))?
@@ -54,16 +48,70 @@ pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
         .map(|version| version.trim().to_owned())
         .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         .ok_or_else(|| Malformed::new(WHAT, "glusterfs does not tell its version"))?;
-    Ok(Survey {
-        owner,
-        ping_timeout: success(ping).ok().and_then(ping_timeout),
-        ping_in_force: success(times).ok().and_then(in_force),
+    Ok(About {
         version,
+        addresses: success(addresses).map(own_addresses).unwrap_or_default(),
+    })
+}
+
+/// `Operation::Survey`: an owner file that can't be read for any other reason than being absent is an error.
+pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
+    const WHAT: &str = "the survey of a host";
+    let [files, times, stats @ ..] = outputs else {
+        return Err(Malformed::new(WHAT, "answers are missing"));
+    };
+    if stats.len() != devices * 2 {
+        return Err(Malformed::new(WHAT, "answers about devices are missing"));
+    }
+    let owner = file_in(files, OWNER_FILE).map_err(|why| Malformed::new(WHAT, why))?;
+    let configuration = file_in(files, GLUSTERD_VOL).ok().flatten();
+    Ok(Survey {
+        owner: owner.map(|text| text.trim().to_owned()),
+        ping_timeout: configuration.as_deref().and_then(ping_timeout),
+        ping_in_force: success(times).ok().and_then(in_force),
         devices: stats
             .chunks_exact(2)
             .map(|pair| device(&pair[0], &pair[1]))
             .collect(),
     })
+}
+
+/// One of the files of which `grep -aH ''` printed each line with the name in front; `None` when it complained that there is no such
+/// file, and of nothing else about it.
+fn file_in(output: &Output, path: &str) -> Result<Option<String>, String> {
+    // 1: no file has a line; 2: there was a complaint
+    if !matches!(output.exit, Some(0..=2)) {
+        return Err(success(output).err().unwrap_or_default());
+    }
+    let about = format!("{path}: ");
+    let complaints: Vec<&str> = output
+        .stderr
+        .lines()
+        .filter(|line| line.contains(path) || !line.starts_with("grep: /"))
+        .collect();
+    match complaints[..] {
+        [] if output.exit == Some(2) && output.stderr.trim().is_empty() => {
+            Err("grep failed without a word".to_owned())
+        }
+        [] => {
+            let head = format!("{path}:");
+            let lines = output.stdout.split_inclusive('\n');
+            Ok(Some(
+                lines.filter_map(|line| line.strip_prefix(&head)).collect(),
+            ))
+        }
+        [line] if line.contains(&about) && line.trim_end().ends_with(NO_ENTRY) => Ok(None),
+        _ => Err(output.stderr.trim().chars().take(200).collect()),
+    }
+}
+
+/// `hostname -I`: all addresses but those of the loopback and of links.
+fn own_addresses(text: &str) -> BTreeSet<String> {
+    let words = text.split_whitespace();
+    words
+        .filter(|word| word.parse::<IpAddr>().is_ok())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `stat -c '%.Z %.Y'` of glusterd.vol, which counts when its inode changed, and of glusterd's pid file, which is written when it starts.

@@ -190,7 +190,10 @@ impl World {
             ["volume", "start", name, "force"] => self.start(host, name, true),
             ["volume", "stop", name] => self.stop(host, name),
             ["volume", "delete", name] => self.delete(host, name),
-            ["volume", "status", name, "clients"] => self.status_clients(host, name),
+            ["volume", "status", name, "clients"] => self.status_clients(host, name, None),
+            ["volume", "status", name, brick, "clients"] => {
+                self.status_clients(host, name, Some(brick))
+            }
             ["volume", "set", "all", ref pairs @ ..] => self.pool_set(host, pairs),
             ["volume", "set", name, ref pairs @ ..] => self.set(host, name, pairs),
             ["volume", "reset", "all", key] => self.pool_reset(host, key),

@@ -179,17 +179,25 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
                 None => text(2, "", &format!("grep: {path}: No such file or directory\n")),
             }
         }
-        ["grep", pattern, path] => match files.get(path).and_then(|node| node.content.clone()) {
-            Some(content) => {
-                let found: Vec<&str> = content
-                    .split_inclusive('\n')
-                    .filter(|line| line.contains(pattern))
-                    .collect();
-                text(i32::from(found.is_empty()), &found.concat(), "")
+        ["grep", "-aH", "", paths @ ..] => {
+            let (mut lines, mut complaints) = (String::new(), String::new());
+            for path in paths {
+                match files.get(path).and_then(|node| node.content.as_ref()) {
+                    Some(content) => {
+                        lines.extend(content.lines().flat_map(|line| [path, ":", line, "\n"]));
+                    }
+                    None => complaints.extend(["grep: ", path, ": No such file or directory\n"]),
+                }
             }
-            None => text(2, "", &format!("grep: {path}: No such file or directory\n")),
-        },
+            let exit = match (complaints.is_empty(), lines.is_empty()) {
+                (false, _) => 2,
+                (true, true) => 1,
+                (true, false) => 0,
+            };
+            text(exit, &lines, &complaints)
+        }
         ["glusterfs", "--version"] => text(0, "glusterfs 10.3\n", ""),
+        ["hostname", "-I"] => text(0, &format!("{} \n", machine.address), ""),
         ["stat", "-L", "-c", "%F %m", path] => match files.get(path) {
             Some(node) => {
                 let kind = if node.content.is_none() {
@@ -277,7 +285,10 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             let rest = rest.to_vec();
             tool(machine, &rest, command)
         }
-        ["sync", _] => silence(),
+        ["sync", paths @ ..] => match paths.iter().find(|path| files.get(path).is_none()) {
+            Some(path) => gone("sync", "error opening", &format!("'{path}'")),
+            None => silence(),
+        },
         ["chmod" | "chown", _, path] if files.get(path).is_some() => silence(),
         // of what never changes here: when the machine booted
         // what is in the file is in force there

@@ -8,7 +8,7 @@ use super::Quirk;
 use super::answers::{self, Tail, done, refused};
 use super::files::{GFID, VOLUME_ID};
 use super::gluster::Phase;
-use super::world::{Machine, Volume, World};
+use super::world::{Brick, Machine, Volume, World};
 
 /// What is wrong with a host's bricks of a volume that shall be started.
 fn unfit(machine: &Machine, name: &str, volume: &Volume) -> Option<String> {
@@ -153,9 +153,9 @@ impl World {
         answers::volume("volDelete", name, &volume.id)
     }
 
-    /// `volume status V clients`: bricks of hosts that are not connected are missing from the list.
-    pub(super) fn status_clients(&mut self, host: &str, name: &str) -> Output {
-        let Some(volume) = self.known(host, name) else {
+    /// `volume status V clients`, or of that one brick: bricks of hosts that are not connected are missing from the list.
+    pub(super) fn status_clients(&mut self, host: &str, name: &str, only: Option<&str>) -> Output {
+        let Some(mut volume) = self.known(host, name) else {
             return refused(Tail::Status, &format!("Volume {name} does not exist"));
         };
         if !volume.started() {
@@ -166,6 +166,13 @@ impl World {
         }
         let members = [self.connected_peers(host), vec![host.to_owned()]].concat();
         let clients = self.clients_of(name, &volume, &members);
+        if let Some(only) = only {
+            let called = |brick: &Brick| format!("{}:{}", brick.host, brick.path) == only;
+            volume.bricks.retain(called);
+            if volume.bricks.is_empty() {
+                return refused(Tail::Status, &format!("No brick {only} in volume {name}"));
+            }
+        }
         let running = |machine: &Machine| {
             let mut bricks = volume.bricks.iter();
             bricks.any(|brick| brick.uuid == machine.uuid && machine.running.contains(&brick.path))
