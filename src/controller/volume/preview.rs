@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Error, Target, Work, decide, situation};
+use super::{Arc, Error, Target, Work, decide};
 use crate::api::GlusterVolume;
 use crate::api::condition::Finding;
 use crate::controller::context::Context;
@@ -34,17 +34,17 @@ pub(in crate::controller) async fn foresee(
         Some(pool) => pool,
         None => (*target.pool.observe(Instant::now()).await.view).clone(),
     };
-    let inspected = work.inspect(&target, &seen, &wish, Instant::now()).await;
+    let mut look = work
+        .look_in(&target, Arc::new(seen), wish, Instant::now())
+        .await;
     let Target { want, cluster, .. } = &target;
     let mut foreseen = Foreseen::default();
-    let (mut view, mut inspected) = (seen, inspected);
     for pass in 0..PASSES {
-        let situation = situation(&target, &view, &inspected, &wish, None);
-        let plan = decide::plan(want, situation);
+        let plan = decide::plan(want, look.situation(&target));
         if pass == 0 {
             foreseen.now = unmet(&plan.findings);
         }
-        let Some(coordinator) = pool_plan::coordinator(cluster, &view).cloned() else {
+        let Some(coordinator) = pool_plan::coordinator(cluster, &look.pool).cloned() else {
             foreseen.end = unmet(&plan.findings);
             break;
         };
@@ -53,7 +53,7 @@ pub(in crate::controller) async fn foresee(
             break;
         }
         for step in plan.steps {
-            expect::after(&step, &mut view, &mut inspected);
+            expect::after(&step, Arc::make_mut(&mut look.pool), &mut look.volume);
             foreseen.push(step, &coordinator);
         }
     }

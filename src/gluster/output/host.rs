@@ -1,7 +1,7 @@
 //! Answers of a host's own tools: `cat`, `stat`, `getfattr`, `find`, `which`.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::{About, Malformed, Survey};
 use crate::gluster::glusterd_vol::{self, ping_timeout};
