@@ -202,6 +202,7 @@ impl Lane {
     ) -> Option<SemaphorePermit<'_>> {
         let (Step::EnableQuota(volume)
         | Step::StartVolume(volume)
+        | Step::StartBricks(volume)
         | Step::StopVolume(volume)
         | Step::DeleteVolume(volume)) = step
         else {
@@ -350,6 +351,10 @@ mod tests {
         }
         assert_eq!(lane.waits(&name("z")), None);
         {
+            // bricks of many volumes may have died at once
+            let bricks = Step::StartBricks(name("y"));
+            let waits = tokio::time::timeout(MOMENT, lane.enter(&bricks, open));
+            assert!(waits.await.is_err(), "daemons are restarted for them, too");
             let next = tokio::time::timeout(MOMENT, lane.enter(&stop, open));
             let told = async {
                 tokio::time::sleep(MOMENT / 2).await;
