@@ -439,6 +439,11 @@ fn the_owner_file_is_absent_only_when_grep_says_so() {
     assert_eq!(with_files(Some(2), "", &absent).unwrap().owner, None);
     let both = with_files(Some(2), "", &format!("{absent}{other}")).unwrap();
     assert_eq!((both.owner, both.ping_timeout), (None, None));
+    // a word of another program is none of grep's
+    let sudo = "sudo: unable to resolve host node1: Name or service not known\n";
+    let warned = with_files(Some(0), &format!("{owner}:me\n"), sudo).unwrap();
+    assert_eq!(warned.owner.as_deref(), Some("me"));
+    assert!(with_files(Some(2), "", &format!("{sudo}{absent}")).is_err());
     let kept = with_files(Some(2), &format!("{owner}:me\n"), other).unwrap();
     assert_eq!(kept.owner.as_deref(), Some("me"));
     for (exit, words) in [

@@ -139,7 +139,7 @@ impl Tries {
     }
 }
 
-/// Whether a step is what is left of one that was tried: a manifest has the time in it, and of options that were set one by one those are
+/// Whether a step is what is left of one that was tried: a manifest has the time in it, and so has the name in the trash of what is left of a creation; of options that were set one by one those are
 /// left that gluster refused.
 fn is_same(tried: &Step, step: &Step) -> bool {
     match (tried, step) {
@@ -165,6 +165,9 @@ fn is_same(tried: &Step, step: &Step) -> bool {
             },
             Step::WriteManifest { places, name, .. },
         ) => (tried, before) == (places, name),
+        (Step::TrashBricks { places: tried, .. }, Step::TrashBricks { places, .. }) => {
+            tried == places
+        }
         _ => tried == step,
     }
 }
@@ -273,6 +276,13 @@ mod tests {
         }
         assert!(tries.too_early("u", None, &write(4, "n1")).is_some());
         assert!(tries.too_early("u", None, &write(4, "n2")).is_none());
+        // what is left of a creation has the time in its name there
+        let torn = |now: u64| Step::TrashBricks {
+            places: vec![place("n1")],
+            name: format!("a-0a1b2c3d-torn-{now}"),
+        };
+        tries.note("u", None, &torn(1), Some(&full));
+        assert!(tries.too_early("u", None, &torn(2)).is_some());
         let again = tries.again("u", &[write(5, "n1")]).unwrap();
         assert_eq!(again.every, backoff(3));
     }

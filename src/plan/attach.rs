@@ -5,6 +5,7 @@
 //! shut the old node out, read that back, see that its clients are gone on every brick that answers, let the new one in.
 //! Where one of these can't be done, the new node waits: waiting is the safe failure.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -67,8 +68,13 @@ pub struct StorageHost {
 }
 
 impl StorageHost {
-    pub(super) fn has(&self, address: &str) -> bool {
-        self.addresses.contains(address)
+    /// Whether that client of a brick comes from this host. From a loopback address comes who is on the brick's own host: its name may
+    /// stand for one there (Debian writes `127.0.1.1 NAME` into /etc/hosts).
+    pub(super) fn is_client(&self, brick: &BrickClients, address: &str) -> bool {
+        let is_loopback = address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+        self.addresses.contains(address) || (is_loopback && self.addresses.contains(&brick.host))
     }
 }
 
@@ -307,13 +313,14 @@ fn still_connected(
             if is_next(address) {
                 return None;
             }
-            let Some(host) = storage.iter().find(|host| host.has(address)) else {
+            let mut hosts = storage.iter();
+            let Some(host) = hosts.find(|host| host.is_client(brick, address)) else {
                 return Some(address.clone());
             };
             if host.without_mount || host.addresses.iter().any(|address| is_next(address)) {
                 return None;
             }
-            let of_host = |address: &&String| host.has(address);
+            let of_host = |address: &&String| host.is_client(brick, address);
             let count = brick.clients.iter().flatten().filter(of_host).count();
             (count > volume.daemons()).then(|| format!("{} ({address})", host.name))
         })
@@ -407,7 +414,7 @@ mod tests {
     fn storage_host(address: &str, without_mount: bool) -> StorageHost {
         StorageHost {
             name: "n1".parse().unwrap(),
-            addresses: [address.to_owned()].into(),
+            addresses: ["n1".to_owned(), address.to_owned()].into(),
             without_mount,
         }
     }
@@ -458,6 +465,13 @@ mod tests {
         assert!(waits.contains("n1 (10.0.0.1) is shut out"), "{waits}");
         // by its own word nothing is mounted there
         assert_eq!(decide(&["10.0.0.1", "10.0.0.1"], true), "admit b 10.0.0.2");
+        // a name that stands for a loopback address on its own host
+        assert_eq!(decide(&["127.0.0.1"], false), "admit b 10.0.0.2");
+        assert!(decide(&["127.0.0.1", "10.0.0.1"], false).starts_with("wait"));
+        assert!(
+            decide_with(NOBODY, &wanted, Some(&["127.0.0.1"]), &[]).starts_with("wait"),
+            "a brick on a host that we do not know"
+        );
         // what is left on the node that gets it is no danger
         let storage = [storage_host("10.0.0.2", false)];
         let both = ["10.0.0.2", "10.0.0.2"];

@@ -51,7 +51,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
     if !running.is_empty() {
         return wait(format!("pods use the volume: {}", running.join(", ")));
     }
-    if let Some(mut plan) = blocked(want, situation) {
+    if let Some(mut plan) = blocked(want, situation, true) {
         let why = plan
             .findings
             .first()
@@ -250,7 +250,8 @@ const NAMED: usize = 3;
 /// Who still has the volume mounted: elsewhere by what the bricks say, on storage hosts by what these have mounted. From there
 /// gluster's own daemons are connected, too, so that the address of such a host tells nothing.
 pub(super) fn use_of(volume: &Volume, situation: Situation<'_>) -> Use {
-    match (elsewhere(volume, situation), on_storage(situation)) {
+    // a host that does not answer is told before its bricks, which are not heard for that reason
+    match (on_storage(situation), elsewhere(volume, situation)) {
         (Use::By(who), _) | (_, Use::By(who)) => Use::By(who),
         (Use::Unknown(why), _) | (_, Use::Unknown(why)) => Use::Unknown(why),
         (Use::Nobody, Use::Nobody) => Use::Nobody,
@@ -274,11 +275,14 @@ fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
         return unknown(&why.map(|why| format!(": {why}")).unwrap_or_default());
     };
     let storage = attach::storage(situation);
-    let mut addresses = clients
-        .iter()
-        .flat_map(|brick| brick.clients.iter().flatten());
-    if let Some(stranger) = addresses.find(|address| !storage.iter().any(|host| host.has(address)))
-    {
+    let mut addresses = clients.iter().flat_map(|brick| {
+        let of_brick = brick.clients.iter().flatten();
+        of_brick.map(move |address| (brick, address))
+    });
+    let is_storage = |(brick, address): &(&BrickClients, &String)| {
+        storage.iter().any(|host| host.is_client(brick, address))
+    };
+    if let Some((_, stranger)) = addresses.find(|client| !is_storage(client)) {
         return Use::By(format!(
             "the volume is mounted on {stranger}; unmount it there"
         ));

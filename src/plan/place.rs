@@ -312,8 +312,9 @@ fn apart(pool: &PoolView, brick: &Brick) -> Result<(), String> {
                 };
                 let own =
                     own_directory(&volume.name, path.as_str()).and_then(|own| own.parse().ok());
+                let is_own = own.as_ref() == Some(&brick.path);
                 let taken = own.unwrap_or_else(|| path.clone());
-                if taken == brick.path || below(&taken, &brick.path) || below(&brick.path, &taken) {
+                if is_own || below(&taken, &brick.path) || below(&brick.path, &taken) {
                     return Err(format!(
                         "{brick} and the brick {}:{path} of volume {} lie in each other",
                         other.host, volume.name

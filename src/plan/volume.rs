@@ -185,7 +185,7 @@ pub fn warnings(want: &ValidVolume) -> Vec<(EventReason, &'static str)> {
 
 /// Plans for a volume that shall be there.
 pub fn plan(want: &ValidVolume, situation: Situation<'_>) -> Plan {
-    if let Some(blocked) = blocked(want, situation) {
+    if let Some(blocked) = blocked(want, situation, false) {
         return blocked;
     }
     let joined = cluster::without_newcomers(situation.cluster, situation.pool);
@@ -285,8 +285,9 @@ fn stuck(reason: Reason, message: String) -> Plan {
     }
 }
 
-/// What keeps any plan from being made: no coordinator, somebody else's pool, a write without a known end.
-pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
+/// What keeps any plan from being made: no coordinator, somebody else's pool, a write without a known end. `going`: of a volume that is
+/// being deleted, and may be gone already.
+pub fn blocked(want: &ValidVolume, situation: Situation<'_>, going: bool) -> Option<Plan> {
     let Situation {
         cluster,
         pool,
@@ -322,7 +323,8 @@ pub fn blocked(want: &ValidVolume, situation: Situation<'_>) -> Option<Plan> {
         return waiting(*reason, format!("cluster {}: {message}", cluster.name));
     }
     // a host that can't join must not keep a database of the pool from moving
-    let goes_on = seen(want, cluster, pool).is_some() && cluster::is_ours(cluster, pool);
+    let exists = going || seen(want, cluster, pool).is_some();
+    let goes_on = exists && cluster::is_ours(cluster, pool);
     let mut joins = pool_plan.steps.iter();
     if let Some(step) = joins
         .find(|step| matches!(step, Step::ClaimHost { .. } | Step::ProbePeer { .. }))

@@ -159,6 +159,9 @@ impl Pool {
             let each = options.iter().map(set).collect();
             result = self.in_turn(step, each, leave).await;
         }
+        if let (Step::CreateVolume { volume, .. }, Ok(())) = (step, &result) {
+            self.memory().steadiness.made(volume.as_str());
+        }
         if let (Step::LimitUsage(volume, limit), Ok(())) = (step, &result) {
             self.memory().limits.insert(volume.clone(), *limit);
         }

@@ -79,18 +79,19 @@ pub fn survey(outputs: &[Output], devices: usize) -> Result<Survey, Malformed> {
 /// One of the files of which `grep -aH ''` printed each line with the name in front; `None` when it complained that there is no such
 /// file, and of nothing else about it.
 fn file_in(output: &Output, path: &str) -> Result<Option<String>, String> {
-    // 1: no file has a line; 2: there was a complaint
-    if !matches!(output.exit, Some(0..=2)) {
-        return Err(success(output).err().unwrap_or_default());
-    }
+    // 1: no file has a line; 2: there was a complaint. Without one what else is said, by sudo as it may be, is not about the files
+    let stderr = match output.exit {
+        Some(0 | 1) => "",
+        Some(2) => output.stderr.trim(),
+        _ => return Err(success(output).err().unwrap_or_default()),
+    };
     let about = format!("{path}: ");
-    let complaints: Vec<&str> = output
-        .stderr
+    let complaints: Vec<&str> = stderr
         .lines()
         .filter(|line| line.contains(path) || !line.starts_with("grep: /"))
         .collect();
     match complaints[..] {
-        [] if output.exit == Some(2) && output.stderr.trim().is_empty() => {
+        [] if output.exit == Some(2) && stderr.is_empty() => {
             Err("grep failed without a word".to_owned())
         }
         [] => {
@@ -101,7 +102,7 @@ fn file_in(output: &Output, path: &str) -> Result<Option<String>, String> {
             ))
         }
         [line] if line.contains(&about) && line.trim_end().ends_with(NO_ENTRY) => Ok(None),
-        _ => Err(output.stderr.trim().chars().take(200).collect()),
+        _ => Err(stderr.chars().take(200).collect()),
     }
 }
 
