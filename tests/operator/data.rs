@@ -42,7 +42,9 @@ impl<'a> Mounted<'a> {
 
     /// A line of shell in its root, which has to succeed.
     pub(crate) fn sh(&self, line: &str) -> String {
-        let line = format!("cd {} && {line}", self.at);
+        let at = &self.at;
+        // `cd` does not say why it failed
+        let line = format!("cd {at} || {{ stat {at}; exit 2; }}; {line}");
         self.world.hosts.shell("client1", &line)
     }
 
