@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickClients, Volume};
+use crate::gluster::model::{BrickClients, PoolView, Volume};
 use crate::gluster::names::{
     ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, HostName, OptionKey, OptionValue, VolumeName,
 };
 
 use super::Plan;
 use super::step::Step;
+use super::validate::ValidCluster;
 use super::volume::Situation;
 
 /// A pod that has the claim of the volume.
@@ -63,8 +64,8 @@ pub struct StorageHost {
     pub name: HostName,
     /// From these it may be connected to bricks.
     pub addresses: BTreeSet<String>,
-    /// It said that it has not mounted the volume.
-    pub without_mount: bool,
+    /// Where it has the volume mounted; `None`: that is not known.
+    pub mounts: Option<Vec<String>>,
 }
 
 impl StorageHost {
@@ -78,28 +79,40 @@ impl StorageHost {
     }
 }
 
-/// The storage hosts, with all of their addresses that are known: those that they have themselves, on whatever network, and those
-/// by which we call them.
+/// All addresses of the storage hosts that are known: those that they have themselves, on whatever network, and those by which we call
+/// them.
+fn addresses<'a>(
+    cluster: &'a ValidCluster,
+    pool: &PoolView,
+    wish: &Wish,
+) -> impl Iterator<Item = (&'a HostName, BTreeSet<String>)> {
+    cluster.nodes.iter().map(move |node| {
+        let mut all: BTreeSet<String> = [node.name.to_string(), node.address.to_string()].into();
+        if let Some(facts) = pool.facts(&node.name) {
+            all.extend(facts.addresses.iter().cloned());
+        }
+        if let Some(found) = wish.storage.get(&node.name) {
+            all.extend(found.iter().cloned());
+        }
+        (&node.name, all)
+    })
+}
+
+/// The storage hosts.
 pub(super) fn storage(situation: Situation<'_>) -> Vec<StorageHost> {
-    let nodes = situation.cluster.nodes.iter();
-    nodes
-        .map(|node| {
-            let mut addresses: BTreeSet<String> =
-                [node.name.to_string(), node.address.to_string()].into();
-            if let Some(facts) = situation.pool.facts(&node.name) {
-                addresses.extend(facts.addresses.iter().cloned());
-            }
-            if let Some(found) = situation.wish.storage.get(&node.name) {
-                addresses.extend(found.iter().cloned());
-            }
-            let mounts = situation.view.mounts.get(&node.name);
-            StorageHost {
-                name: node.name.clone(),
-                addresses,
-                without_mount: matches!(mounts, Some(Ok(mounts)) if mounts.is_empty()),
-            }
-        })
-        .collect()
+    let Situation {
+        cluster,
+        pool,
+        view,
+        wish,
+        ..
+    } = situation;
+    let host = |(name, addresses): (&HostName, BTreeSet<String>)| StorageHost {
+        name: name.clone(),
+        addresses,
+        mounts: view.mounts.get(name).and_then(|mounts| mounts.clone().ok()),
+    };
+    addresses(cluster, pool, wish).map(host).collect()
 }
 
 /// Who is admitted now, by what gluster says.
@@ -158,6 +171,30 @@ impl Wish {
     }
 }
 
+/// Whether it matters who has the volume mounted: nobody is admitted and somebody shall be; or a storage host is to be shut out, which has
+/// to say so itself.
+pub fn asks_for_mounts(
+    volume: &Volume,
+    cluster: &ValidCluster,
+    pool: &PoolView,
+    wish: &Wish,
+) -> bool {
+    let stores = |address: &str| {
+        let mut hosts = addresses(cluster, pool, wish);
+        hosts.any(|(_, of_host)| of_host.contains(address))
+    };
+    wish.wanted().is_some()
+        && match holder(volume, &wish.nodes) {
+            Holder::Nobody => true,
+            Holder::Node(node) => {
+                let facts = wish.nodes.get(&node);
+                let mut addresses = facts.into_iter().flat_map(|facts| &facts.addresses);
+                wish.holding(&node).is_empty() && addresses.any(|address| stores(address))
+            }
+            Holder::Stranger(addresses) => addresses.split(',').any(stores),
+        }
+}
+
 /// What to do so that the right node has the volume. `clients` are the connections of each brick, and `storage` tells which of them may
 /// be those of daemons; they matter only while nobody is admitted.
 pub fn plan(
@@ -198,7 +235,13 @@ pub fn plan(
         Holder::Node(node) => {
             let holding = wish.holding(&node);
             if holding.is_empty() {
-                return fence(name, &node);
+                let facts = wish.nodes.get(&node);
+                let addresses = facts.into_iter().flat_map(|facts| &facts.addresses);
+                let is_off = facts.is_some_and(|facts| facts.out_of_service);
+                return match not_to_be_shut_out(&node, addresses, is_off, storage) {
+                    Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
+                    None => fence(name, &node),
+                };
             }
             let pods = holding
                 .iter()
@@ -222,7 +265,10 @@ pub fn plan(
                      shut out when that pod is gone or being deleted",
                     pod.node, pod.pod
                 )),
-                None => fence(name, &address),
+                None => match not_to_be_shut_out(&address, address.split(','), false, storage) {
+                    Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
+                    None => fence(name, &address),
+                },
             }
         }
         Holder::Nobody => {
@@ -296,6 +342,36 @@ fn addresses_of(node: &NodeFacts) -> Option<OptionValue> {
         .ok()
 }
 
+/// Why a fence would not keep the holder out: GlusterFS gives its own hosts a volfile with a password, which `auth.allow` does not concern
+/// (tried on 10.3: a mount on a storage host went on after it). So of such a node it has to be known that nothing is mounted there, or that
+/// it is switched off.
+fn not_to_be_shut_out<A: AsRef<str>>(
+    holder: &str,
+    addresses: impl IntoIterator<Item = A>,
+    is_off: bool,
+    storage: &[StorageHost],
+) -> Option<String> {
+    let host = addresses.into_iter().find_map(|address| {
+        let mut hosts = storage.iter();
+        hosts.find(|host| host.addresses.contains(address.as_ref()))
+    })?;
+    let why = "GlusterFS lets its own hosts in whatever auth.allow says";
+    match &host.mounts {
+        Some(mounts) if mounts.is_empty() => None,
+        Some(mounts) => Some(format!(
+            "{holder} is the storage host {}, which has it mounted at {}, and {why}: unmount it there",
+            host.name,
+            mounts.join(", ")
+        )),
+        None if is_off => None,
+        None => Some(format!(
+            "{holder} is the storage host {}, which does not say whether it has it mounted, and {why}: it is gone on with when that host answers, or when \
+             the node carries node.kubernetes.io/out-of-service",
+            host.name
+        )),
+    }
+}
+
 /// Whoever is connected to a brick and is neither the node that shall have the volume nor a daemon. Of a storage host that may have the
 /// volume mounted more connections than it has daemons are counted as a mount: a brick can't tell them apart.
 fn still_connected(
@@ -317,7 +393,8 @@ fn still_connected(
             let Some(host) = hosts.find(|host| host.is_client(brick, address)) else {
                 return Some(address.clone());
             };
-            if host.without_mount || host.addresses.iter().any(|address| is_next(address)) {
+            let without_mount = host.mounts.as_ref().is_some_and(Vec::is_empty);
+            if without_mount || host.addresses.iter().any(|address| is_next(address)) {
                 return None;
             }
             let of_host = |address: &&String| host.is_client(brick, address);
@@ -408,14 +485,14 @@ mod tests {
 
     /// With a storage host that is no node and has not mounted it.
     fn decide(allow: &str, wish: &Wish, clients: Option<&[&str]>) -> String {
-        decide_with(allow, wish, clients, &[storage_host("10.0.9.1", true)])
+        decide_with(allow, wish, clients, &[storage_host("10.0.9.1", Some(&[]))])
     }
 
-    fn storage_host(address: &str, without_mount: bool) -> StorageHost {
+    fn storage_host(address: &str, mounts: Option<&[&str]>) -> StorageHost {
         StorageHost {
             name: "n1".parse().unwrap(),
             addresses: ["n1".to_owned(), address.to_owned()].into(),
-            without_mount,
+            mounts: mounts.map(|list| list.iter().map(|&at| at.to_owned()).collect()),
         }
     }
 
@@ -456,28 +533,68 @@ mod tests {
     fn a_node_that_stores_is_told_from_its_daemons() {
         let wanted = wish(false, &[pod("a", true), pod("b", false)]);
         // the storage host is node a, which had the volume: one connection is that of its self-heal daemon
-        let decide = |connections: &[&str], without_mount| {
-            let storage = [storage_host("10.0.0.1", without_mount)];
+        let decide = |connections: &[&str], mounts| {
+            let storage = [storage_host("10.0.0.1", mounts)];
             decide_with(NOBODY, &wanted, Some(connections), &storage)
         };
-        assert_eq!(decide(&["10.0.0.1"], false), "admit b 10.0.0.2");
-        let waits = decide(&["10.0.0.1", "10.0.0.1"], false);
+        assert_eq!(decide(&["10.0.0.1"], None), "admit b 10.0.0.2");
+        let waits = decide(&["10.0.0.1", "10.0.0.1"], None);
         assert!(waits.contains("n1 (10.0.0.1) is shut out"), "{waits}");
         // by its own word nothing is mounted there
-        assert_eq!(decide(&["10.0.0.1", "10.0.0.1"], true), "admit b 10.0.0.2");
+        let both = ["10.0.0.1", "10.0.0.1"];
+        assert_eq!(decide(&both, Some(&[])), "admit b 10.0.0.2");
         // a name that stands for a loopback address on its own host
-        assert_eq!(decide(&["127.0.0.1"], false), "admit b 10.0.0.2");
-        assert!(decide(&["127.0.0.1", "10.0.0.1"], false).starts_with("wait"));
+        assert_eq!(decide(&["127.0.0.1"], None), "admit b 10.0.0.2");
+        assert!(decide(&["127.0.0.1", "10.0.0.1"], None).starts_with("wait"));
         assert!(
             decide_with(NOBODY, &wanted, Some(&["127.0.0.1"]), &[]).starts_with("wait"),
             "a brick on a host that we do not know"
         );
         // what is left on the node that gets it is no danger
-        let storage = [storage_host("10.0.0.2", false)];
+        let storage = [storage_host("10.0.0.2", None)];
         let both = ["10.0.0.2", "10.0.0.2"];
         assert_eq!(
             decide_with(NOBODY, &wanted, Some(&both), &storage),
             "admit b 10.0.0.2"
+        );
+    }
+
+    /// A fence does not concern storage hosts.
+    #[test]
+    fn a_node_that_stores_gives_the_volume_up_only_when_nothing_is_mounted_there() {
+        let mut wanted = wish(false, &[pod("a", true), pod("b", false)]);
+        let decide = |wanted: &Wish, mounts: Option<&[&str]>| {
+            decide_with(
+                "10.0.0.1",
+                wanted,
+                None,
+                &[storage_host("10.0.0.1", mounts)],
+            )
+        };
+        assert_eq!(decide(&wanted, Some(&[])), "fence a");
+        let waits = decide(&wanted, Some(&["/var/lib/kubelet/x", "/mnt"]));
+        assert!(
+            waits.contains("mounted at /var/lib/kubelet/x, /mnt"),
+            "{waits}"
+        );
+        let waits = decide(&wanted, None);
+        assert!(waits.contains("out-of-service"), "{waits}");
+        wanted.nodes.get_mut("a").unwrap().out_of_service = true;
+        assert_eq!(decide(&wanted, None), "fence a");
+        assert!(
+            decide(&wanted, Some(&["/mnt"])).starts_with("wait"),
+            "it is on"
+        );
+        // one that Kubernetes has forgotten
+        wanted.nodes.remove("a");
+        assert!(decide(&wanted, None).starts_with("wait"));
+        assert_eq!(decide(&wanted, Some(&[])), "fence 10.0.0.1");
+        // others are shut out as ever
+        let wanted = wish(false, &[pod("a", true), pod("b", false)]);
+        let elsewhere = [storage_host("10.0.9.1", None)];
+        assert_eq!(
+            decide_with("10.0.0.1", &wanted, None, &elsewhere),
+            "fence a"
         );
     }
 

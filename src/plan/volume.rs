@@ -138,8 +138,7 @@ pub fn needs_clients(
     let started = seen(want, cluster, pool).filter(|one| one.status == VolumeStatus::Started);
     started.is_some_and(|volume| {
         let to_admit = want.access == Access::OneWriter
-            && attach::holder(volume, &wish.nodes) == attach::Holder::Nobody
-            && wish.pods.iter().any(|pod| !pod.finished && !pod.deleting);
+            && attach::asks_for_mounts(volume, cluster, pool, wish);
         // before a volume is stopped, whoever has it mounted counts, by a pod or by hand
         to_admit || (want.state == State::Stopped && wanted_by(wish).is_none())
     })

@@ -189,7 +189,7 @@ impl Model {
         let storage = [StorageHost {
             name: "n1".parse().unwrap(),
             addresses: [STORAGE.to_owned()].into(),
-            without_mount: true,
+            mounts: Some(Vec::new()),
         }];
         let name = "v".parse().unwrap();
         let plan = attach::plan(&name, &volume, &wish, clients.as_deref(), &storage);
@@ -400,4 +400,55 @@ fn a_fence_waits_for_every_brick_where_somebody_took_the_quorum_away() {
             assert_eq!(admits(option, heard), heard >= needed, "{option:?} {heard}");
         }
     }
+}
+
+/// A storage host is let in whatever the volume says: before it is shut out it has to say what it has mounted.
+#[test]
+fn a_storage_host_that_is_to_be_shut_out_is_asked_what_it_has_mounted() {
+    let spec = json!({
+        "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi",
+        "claim": {"name": "c", "accessModes": ["ReadWriteOnce"]},
+    });
+    let (mut world, cluster, spec) = crate::volume::ready(spec, 3);
+    let want = crate::world::want(&cluster, spec, &[]);
+    let (volume, _) = world.volume.as_mut().unwrap();
+    volume
+        .options
+        .insert(ALLOW_OPTION.into(), "10.0.0.1".into());
+    let pool = world.view(&cluster);
+    let node = |address: &str| NodeFacts {
+        addresses: [address.to_owned()].into(),
+        ready: true,
+        out_of_service: false,
+    };
+    let pod = |node: &str, deleting| PodUse {
+        pod: format!("shop/on-{node}"),
+        node: node.into(),
+        finished: false,
+        deleting,
+    };
+    let wish = |pods: &[PodUse], a_stores: bool| Wish {
+        pods: pods.to_vec(),
+        nodes: [
+            ("a".to_owned(), node("10.0.0.1")),
+            ("b".to_owned(), node("10.0.0.2")),
+        ]
+        .into(),
+        storage: if a_stores {
+            [("n1".parse().unwrap(), ["10.0.0.1".to_owned()].into())].into()
+        } else {
+            BTreeMap::new()
+        },
+        claim: None,
+    };
+    let asks = |wish: &Wish| volume::needs_clients(&want, &cluster, &pool, wish);
+    let moves = [pod("b", false)];
+    assert!(asks(&wish(&moves, true)));
+    assert!(
+        !asks(&wish(&moves, false)),
+        "it is shut out without a question"
+    );
+    let stays = [pod("a", true), pod("b", false)];
+    assert!(!asks(&wish(&stays, true)), "its pod may still write");
+    assert!(!asks(&wish(&[], true)), "nobody else wants it");
 }
