@@ -2,8 +2,7 @@
 //! what was stopped for that is started again, and what can't be taken back is told.
 
 use super::{
-    Context, Error, EventReason, EventType, RESYNC, Resource, State, Step, VolumeStatus, Work,
-    decide, pool_plan, report,
+    Error, EventReason, EventType, RESYNC, State, Step, VolumeStatus, Work, decide, pool_plan,
 };
 use crate::gluster::model::BrickFacts;
 use crate::plan::step::BrickPlace;
@@ -82,11 +81,5 @@ impl Work<'_> {
             Some(_) | None => {}
         }
         Ok(())
-    }
-
-    async fn say(&self, kind: EventType, reason: EventReason, note: &str) {
-        let context: &Context = self.context;
-        let reference = self.object.object_ref(&());
-        report::publish(context, &reference, kind, reason, note).await;
     }
 }

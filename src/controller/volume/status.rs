@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::look::Look;
 use super::{Converged, Error, FIELD_MANAGER, Target, Work, api};
-use crate::api::condition::{self, ConditionType, Finding, Reason};
+use crate::api::condition::{self, ConditionType, EventReason, Finding, Reason};
 use crate::api::volume::{BrickStatus, GlusterVolumeStatus, QuotaStatus};
 use crate::controller::report;
 use crate::gluster::model::QuotaView;
@@ -50,10 +50,15 @@ impl Work<'_> {
         if target.status.observed_generation == self.object.metadata.generation {
             return;
         }
-        let reference = self.object.object_ref(&());
         for (reason, note) in decide::warnings(&target.want) {
-            report::publish(self.context, &reference, EventType::Warning, reason, note).await;
+            self.say(EventType::Warning, reason, note).await;
         }
+    }
+
+    /// Sends an event that is not about a condition.
+    pub(super) async fn say(&self, kind: EventType, reason: EventReason, note: &str) {
+        let reference = self.object.object_ref(&());
+        report::publish(self.context, &reference, kind, reason, note).await;
     }
 
     /// Whether the status said Ready when this reconcile began, or says so since.

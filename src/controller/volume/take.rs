@@ -4,12 +4,11 @@ use std::pin::pin;
 use std::time::Instant;
 
 use futures::future::{Either, join, select};
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
-use kube::{Resource, ResourceExt};
 
 use super::{Error, RECENT, Target, WORTH_TELLING, Work, api};
 use crate::api::condition::EventReason;
-use crate::controller::report;
 use crate::gluster::names::HostName;
 use crate::gluster::outcome::Class;
 use crate::plan::deletion::Deletion;
@@ -64,25 +63,13 @@ impl Work<'_> {
             match (done, step) {
                 (Ok(()), Step::Fence { node, .. }) => {
                     let note = format!("node {node} is shut out of volume {}", target.want.volume);
-                    report::publish(
-                        self.context,
-                        &self.object.object_ref(&()),
-                        EventType::Normal,
-                        EventReason::Fenced,
-                        &note,
-                    )
-                    .await;
+                    self.say(EventType::Normal, EventReason::Fenced, &note)
+                        .await;
                 }
                 (Ok(()), Step::Admit { node, .. }) => {
                     let note = format!("node {node} is admitted to volume {}", target.want.volume);
-                    report::publish(
-                        self.context,
-                        &self.object.object_ref(&()),
-                        EventType::Normal,
-                        EventReason::Admitted,
-                        &note,
-                    )
-                    .await;
+                    self.say(EventType::Normal, EventReason::Admitted, &note)
+                        .await;
                 }
                 (Ok(()), _) => {}
                 (Err(failure), Step::SetOptions { each: true, .. })
