@@ -32,7 +32,11 @@ case ${1:-} in # one part, in a process of its own: a function in an "if" would 
    # labs wait for most of their time: two side by side take little longer than one
    units >"$logs/units"; [ -s "$logs/units" ] || die "no unit of the lab tests was found"
    rc=0; LOGS=$logs xargs -a "$logs/units" -P "${LAB_LANES:-2}" -L 1 bash hack/test.sh "=one" || rc=1
-   [ $rc = 0 ] || say "   failed: $(cd "$logs" && ls ./*.failed 2>/dev/null | sed 's/^..//; s/\.failed$//' | tr '\n' ' ')"
+   for f in "$logs"/*.failed; do
+     [ -e "$f" ] || continue; f=${f%.failed}
+     # once more at the end, where it is found: what was said of it, without the state that followed
+     say; say "   ${f##*/} failed:"; grep -E -A5 '^FAILED|panicked at' "$f" | grep -vE '^ +[0-9]+: | +at |^stack backtrace' | cut -c1-400 | head -40 || :
+   done
    exit $rc ;;
  =one) program=$3 only=(); [ -z "${4:-}" ] || only=(--exact "$4"); name=$program${4:+.${4//::/.}}; log=$LOGS/$name
    threads=(--test-threads=4) # servers on this machine, and waiting for them; but labs, which take most of a small one: one at a time

@@ -10,8 +10,6 @@ use crate::support::operator_lab::{
     text, until, world,
 };
 
-/// TCP keeps ports for a minute.
-const PORTS_ARE_FREE: Duration = Duration::from_secs(65);
 const SOON: Duration = Duration::from_secs(120);
 
 /// What is declared in all of these scenes, so that each has the same end.
@@ -102,9 +100,6 @@ fn killed_at_every_step_it_comes_to_the_same_end() {
             same(&converged(world, name));
         },
     );
-    // each quota that was switched on left ports below 1024 behind for a minute, and a controller that was killed counts them no more
-    // (docs/benchmarks.md): with none left the quota daemons do not find their bricks, and no limit can be read
-    std::thread::sleep(PORTS_ARE_FREE);
     world.scene("a torn create goes to the trash", || {
         world.kill_controller();
         let uid = text(&world.volume("torn", &fields())["metadata"]["uid"]).to_owned();
@@ -213,7 +208,9 @@ fn handed_over(world: &World) -> &'static str {
 }
 
 fn converged(world: &World, name: &str) -> Value {
-    world.wait_volume(name, SOON, "is as declared", as_declared)
+    world.wait_volume(name, SOON, "is as declared", |object| {
+        as_declared(object) && condition(object, "Healthy").0 == "True"
+    })
 }
 
 fn brick_path(volume: &str, uid: &str) -> String {
@@ -297,7 +294,8 @@ fn killed_after(world: &World, at: usize) -> (String, impl Fn() -> Vec<String>) 
             .map(|(_, words)| words.replace("NAME", &format!("shop_{name}")))
             .collect();
         world.volume(&name, &fields());
-        world.kill_when(Duration::from_secs(20), || {
+        // it may wait for ports below 1024, a minute at most
+        world.kill_when(SOON, || {
             lines().iter().any(|line| line.contains(&words[at]))
         });
         // what had been sent by then would be there by now
@@ -344,6 +342,17 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
             .hosts
             .script(&["service", victim, "glusterd", "start"])
     };
+    // a glusterd that starts asks its peers what it missed: not at once
+    let knows = || {
+        until(SOON, "the killed glusterd knows the volume", || {
+            let list = ["gluster", "--mode=script", "volume", "list"];
+            let list = world.hosts.sh(victim, &list);
+            let volume = format!("shop_{name}");
+            String::from_utf8_lossy(&list.stdout)
+                .lines()
+                .any(|line| line == volume)
+        });
+    };
     if start().status.success() {
         // or it starts, and no change of the volume gets through: its own part of the create was cut off later
         let torn = "Commit failed on localhost";
@@ -357,7 +366,7 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
             std::thread::sleep(Duration::from_millis(300));
         };
         if ready(&object) || !condition(&object, "InSync").2.contains(torn) {
-            return;
+            return knows();
         }
         say(
             "       it starts, but can't commit to its store: the half-written volume is removed there by hand",
@@ -366,7 +375,7 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
         world.lab(&["service", victim, "glusterd", "stop"]);
         world.hosts.run(victim, &["rm", "-r", &store]);
         assert!(start().status.success());
-        return;
+        return knows();
     }
     // glusterd empties a volume's `info` before it writes it: killed in between it can't read its own store. Only a person
     // can mend that; what follows is the operator's again
@@ -386,6 +395,7 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
     world.hosts.run(victim, &["rm", "-r", &store]);
     let again = start();
     assert!(again.status.success(), "{again:?}");
+    knows();
 }
 
 /// What is there in the end, without what differs between volumes by their nature.
