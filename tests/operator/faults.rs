@@ -57,6 +57,10 @@ fn faults_are_told_and_mended() {
         });
     });
     world.scene("a host of another pool", || other_pool(world));
+    world.scene(
+        "a storage host that is a node, too, gives a one-writer volume up when nothing is mounted there, or it is off",
+        || crate::onewriter::leaves_a_storage_host(world),
+    );
     world.scene("a host that is killed", || down(world, "kill", "node3"));
     world.scene(
         "a host that falls silent, never noticed by glusterd",

@@ -4,17 +4,16 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::operator_lab::{
     History, POOL, VOLUMES, World, as_declared, condition, is_false, say,
 };
 
 const SOON: Duration = Duration::from_secs(45);
-const VOLUME: &str = "shop_single";
 const NODES: &str = "/api/v1/nodes";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
-const CLAIM: &str = "/api/v1/namespaces/shop/persistentvolumeclaims/single-data";
+const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
 /// What `auth.allow` says when nobody is let in: an address that no client has.
 const NOBODY: &str = "0.0.0.0";
 /// Long enough for two looks at a volume that waits for a fence.
@@ -25,100 +24,93 @@ pub fn changes_hands(world: &World) {
         world.hosts.address("client1"),
         world.hosts.address("client2"),
     );
-    let claim = json!({"name": "single-data", "accessModes": ["ReadWriteOnce"]});
-    world.ready_volume("single", &json!({"capacity": "64Mi", "claim": claim}));
-    world.wait(CLAIM, SOON, "is bound", |claim| {
-        claim["status"]["phase"] == "Bound"
-    });
-    assert_eq!(allowed(world), NOBODY, "no pod wants it yet");
-    assert!(!mounts(world, "client1"), "nobody is let in");
+    let single = OneWriter::new(world, "single", &json!({"capacity": "64Mi"}));
+    assert_eq!(single.allowed(), NOBODY, "no pod wants it yet");
+    assert!(!single.mounts("client1"), "nobody is let in");
 
     // the first pod
     node(world, "kube-one", &one);
     node(world, "kube-two", &two);
-    pod(world, "first", "kube-one");
-    attached(world, "kube-one");
-    assert_eq!(allowed(world), one);
-    told(world, "Admitted", "kube-one");
-    assert!(mounts(world, "client1"));
-    assert!(!mounts(world, "client2"), "one node at a time");
+    single.pod("first", "kube-one");
+    single.attached("kube-one");
+    assert_eq!(single.allowed(), one);
+    single.told("Admitted", "kube-one");
+    assert!(single.mounts("client1"));
+    assert!(!single.mounts("client2"), "one node at a time");
     let data = random();
     std::fs::write(world.hosts.dir().join("single-data"), data).unwrap();
     let copy = world.hosts.dir().join("single-data").display().to_string();
-    on_mount(world, "client1", &format!("cp {copy} data && sync data"));
-    let writer = Writer::start(world, "client1");
+    single.on_mount("client1", &format!("cp {copy} data && sync data"));
+    let writer = Writer::start(&single, "client1");
     let histories = POOL.map(|host| world.history(host));
 
     // a node that is silent, with a pod that nobody deletes: a kubelet may be dead, and the database alive
     is_ready(world, "kube-one", false);
-    pod(world, "second", "kube-two");
-    waits(
-        world,
-        &["kube-two waits", "shop/first", "on node kube-one has it"],
-    );
-    stays(world, &one, "kube-one");
+    single.pod("second", "kube-two");
+    single.waits(&["kube-two waits", "shop/first", "on node kube-one has it"]);
+    single.stays(&one, "kube-one");
     // one that is being deleted on a node that is ready may write to its end
     is_ready(world, "kube-one", true);
     world.delete(&format!("{PODS}/first"));
-    waits(world, &["kube-two waits", "shop/first", "may still write"]);
+    single.waits(&["kube-two waits", "shop/first", "may still write"]);
     is_ready(world, "kube-one", true);
-    stays(world, &one, "kube-one");
-    assert_eq!(fences(&histories), Vec::<String>::new());
+    single.stays(&one, "kube-one");
+    assert_eq!(single.fences(&histories), Vec::<String>::new());
 
     // both: it will not come back to it
     let begin = Instant::now();
     is_ready(world, "kube-one", false);
-    attached(world, "kube-two");
+    single.attached("kube-two");
     say(&format!(
         "       from NotReady to the new node: {:.1} s",
         begin.elapsed().as_secs_f64()
     ));
-    assert_eq!(allowed(world), two);
-    told(world, "Fenced", "kube-one");
-    told(world, "Admitted", "kube-two");
-    assert_eq!(fences(&histories), [NOBODY, &two]);
+    assert_eq!(single.allowed(), two);
+    single.told("Fenced", "kube-one");
+    single.told("Admitted", "kube-two");
+    assert_eq!(single.fences(&histories), [NOBODY, &two]);
     let rows = writer.fails();
     let late = "stat -f -c %T /mnt/single | grep -q fuse && echo late > /mnt/single/late";
     let late = world.hosts.sh("client1", &["sh", "-c", late]);
     assert!(!late.status.success(), "{late:?}");
-    assert!(mounts(world, "client2"));
+    assert!(single.mounts("client2"));
     let equal = format!("cmp {copy} data");
-    on_mount(world, "client2", &equal);
+    single.on_mount("client2", &equal);
     // all that was acknowledged is there, and of what was not at most one row more
-    let found = on_mount(world, "client2", "cat rows");
+    let found = single.on_mount("client2", "cat rows");
     assert!(
         found == rows || found == format!("{rows}{}\n", rows.lines().count() + 1),
         "acknowledged:\n{rows}\nfound:\n{found}"
     );
-    on_mount(world, "client2", "echo second >> rows && sync rows");
+    single.on_mount("client2", "echo second >> rows && sync rows");
 
     // and back, by the administrator's word about a node that says it is well
     force(world, "first");
     is_ready(world, "kube-two", true);
-    pod(world, "third", "kube-one");
+    single.pod("third", "kube-one");
     world.delete(&format!("{PODS}/second"));
-    waits(world, &["kube-one waits", "shop/second", "kube-two"]);
-    let writer = Writer::start(world, "client2");
+    single.waits(&["kube-one waits", "shop/second", "kube-two"]);
+    let writer = Writer::start(&single, "client2");
     is_ready(world, "kube-two", true);
     let taint = json!([{"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}]);
     world.patch(
         &format!("{NODES}/kube-two"),
         &json!({"spec": {"taints": taint}}),
     );
-    attached(world, "kube-one");
-    assert_eq!(fences(&histories), [NOBODY, &two, NOBODY, &one]);
-    assert_eq!(allowed(world), one);
+    single.attached("kube-one");
+    assert_eq!(single.fences(&histories), [NOBODY, &two, NOBODY, &one]);
+    assert_eq!(single.allowed(), one);
     let more = writer.fails();
-    assert!(mounts(world, "client1"));
-    on_mount(world, "client1", &equal);
-    let end = on_mount(world, "client1", "cat rows");
+    assert!(single.mounts("client1"));
+    single.on_mount("client1", &equal);
+    let end = single.on_mount("client1", "cat rows");
     assert!(
         end.starts_with(&format!("{found}second\n{more}")),
         "{found}second\n{more}\nis not the beginning of\n{end}"
     );
 
     for host in ["client1", "client2"] {
-        unmount(world, host);
+        single.unmount(host);
     }
     for name in ["second", "third"] {
         force(world, name);
@@ -127,6 +119,92 @@ pub fn changes_hands(world: &World) {
         world.delete(&format!("{NODES}/{name}"));
     }
     world.delete(&format!("{VOLUMES}/single"));
+}
+
+/// Where a storage host is a node, too, no `auth.allow` holds it: GlusterFS lets its own hosts in. So it has to say that nothing is mounted
+/// there, or somebody that it is off.
+pub fn leaves_a_storage_host(world: &World) {
+    const STORE: &str = "node3";
+    let (store, other) = (world.hosts.address(STORE), world.hosts.address("client1"));
+    // what a client waits for a silent brick, instead of gluster's 42 s
+    let fields = json!({"capacity": "64Mi", "options": {"network.ping-timeout": "10"}});
+    let hosted = OneWriter::new(world, "hosted", &fields);
+    node(world, "kube-store", &store);
+    node(world, "kube-other", &other);
+    hosted.pod("here", "kube-store");
+    hosted.attached("kube-store");
+    assert!(hosted.mounts(STORE));
+    hosted.on_mount(STORE, "echo written here > rows && sync rows");
+    let histories = POOL.map(|host| world.history(host));
+
+    // its pod is deleted and the node is not ready, which is enough of any other node; but what wrote there may still write
+    let leave = |pod: &str, from: &str, next: &str, to: &str| {
+        hosted.pod(next, to);
+        world.delete(&format!("{PODS}/{pod}"));
+        is_ready(world, from, false);
+    };
+    leave("here", "kube-store", "there", "kube-other");
+    let mounted = "which has it mounted at /mnt/hosted";
+    let words = ["kube-other waits", "storage host node3", mounted];
+    hosted.waits(&words);
+    hosted.stays(&store, "kube-store");
+    assert_eq!(hosted.fences(&histories), Vec::<String>::new());
+    hosted.on_mount(STORE, "echo still written here >> rows && sync rows");
+    assert!(!hosted.mounts("client1"), "one node at a time");
+    hosted.unmount(STORE);
+    hosted.attached("kube-other");
+    assert_eq!(hosted.fences(&histories), [NOBODY, &other]);
+    assert!(hosted.mounts("client1"));
+    let rows = "written here\nstill written here\n";
+    assert_eq!(hosted.on_mount("client1", "cat rows"), rows);
+    force(world, "here");
+    is_ready(world, "kube-store", true);
+
+    // and back, to a host that dies with it: nobody can ask it, until somebody says that it is off
+    leave("there", "kube-other", "again", "kube-store");
+    hosted.attached("kube-store");
+    assert_eq!(hosted.fences(&histories), [NOBODY, &other, NOBODY, &store]);
+    hosted.unmount("client1");
+    force(world, "there");
+    is_ready(world, "kube-other", true);
+    assert!(hosted.mounts(STORE));
+    hosted.on_mount(STORE, "echo and once more >> rows && sync rows");
+    world.lab(&["kill", STORE]);
+    leave("again", "kube-store", "last", "kube-other");
+    let silent = "does not say whether it has it mounted";
+    let remedy = "node.kubernetes.io/out-of-service";
+    hosted.waits(&["kube-other waits", "storage host node3", silent, remedy]);
+    hosted.stays(&store, "kube-store");
+    let taint = json!([{"key": remedy, "value": "nodeshutdown", "effect": "NoExecute"}]);
+    let begin = Instant::now();
+    world.patch(
+        &format!("{NODES}/kube-store"),
+        &json!({"spec": {"taints": taint}}),
+    );
+    world.wait_volume("hosted", SOON, "is at kube-other", |object| {
+        object["status"]["attachedNode"] == "kube-other"
+    });
+    say(&format!(
+        "       from the taint to the new node: {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    assert_eq!(hosted.allowed(), other);
+    assert!(hosted.mounts("client1"));
+    let rows = format!("{rows}and once more\n");
+    assert_eq!(hosted.on_mount("client1", "cat rows"), rows);
+
+    hosted.unmount("client1");
+    for name in ["again", "last"] {
+        force(world, name);
+    }
+    for name in ["kube-store", "kube-other"] {
+        world.delete(&format!("{NODES}/{name}"));
+    }
+    world.lab(&["start", STORE]);
+    world.wait_volume("hosted", SOON, "is as declared", |object| {
+        as_declared(object) && condition(object, "Healthy").0 == "True"
+    });
+    world.delete(&format!("{VOLUMES}/hosted"));
 }
 
 /// Three million bytes that do not repeat.
@@ -164,23 +242,6 @@ fn is_ready(world: &World, name: &str, ready: bool) {
     );
 }
 
-fn pod(world: &World, name: &str, node: &str) {
-    world.post(
-        PODS,
-        &json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-            "spec": {
-                "nodeName": node,
-                // or it would be deleted with the node's silence: that is for this test to say
-                "tolerations": [{"operator": "Exists"}],
-                "terminationGracePeriodSeconds": 600,
-                "containers": [{"name": "c", "image": "none"}],
-                "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "single-data"}}],
-            },
-        }),
-    );
-}
-
 /// As `kubectl delete --force` does; a pod that is gone already is gone.
 fn force(world: &World, name: &str) {
     let now = json!({"gracePeriodSeconds": 0}).to_string();
@@ -198,114 +259,147 @@ fn force(world: &World, name: &str) {
     );
 }
 
-// ---- what the operator says and does
+// ---- a volume, what the operator says of it and does, and what nodes can do with it
 
-fn allowed(world: &World) -> String {
-    let info = world.gluster("node1", &["volume", "info", VOLUME]);
-    let value = info
-        .lines()
-        .find_map(|line| line.strip_prefix("auth.allow: "));
-    value.unwrap_or("*").trim().to_owned()
+struct OneWriter<'a> {
+    world: &'a World,
+    name: &'a str,
 }
 
-fn attached(world: &World, node: &str) {
-    world.wait_volume("single", SOON, &format!("is at {node}"), |object| {
-        object["status"]["attachedNode"] == node && as_declared(object)
-    });
-}
-
-fn waits(world: &World, words: &[&str]) {
-    let object = world.wait_volume("single", SOON, "waits for the fence", |object| {
-        is_false(object, "Progressing", "WaitingForFence", words)
-    });
-    say(&format!("       {}", condition(&object, "Progressing").2));
-}
-
-/// Nothing changes hands, however often it is looked at.
-fn stays(world: &World, address: &str, node: &str) {
-    let begin = Instant::now();
-    while begin.elapsed() < TWO_LOOKS {
-        assert_eq!(allowed(world), address);
-        std::thread::sleep(Duration::from_millis(300));
+impl<'a> OneWriter<'a> {
+    /// Makes it with these fields, and a claim of which the name ends with `-data`.
+    fn new(world: &'a World, name: &'a str, fields: &Value) -> Self {
+        let mut fields = fields.clone();
+        let claim = format!("{name}-data");
+        fields["claim"] = json!({"name": claim, "accessModes": ["ReadWriteOnce"]});
+        world.ready_volume(name, &fields);
+        world.wait(&format!("{CLAIMS}/{claim}"), SOON, "is bound", |claim| {
+            claim["status"]["phase"] == "Bound"
+        });
+        Self { world, name }
     }
-    let object = world.get(&format!("{VOLUMES}/single")).unwrap();
-    assert_eq!(object["status"]["attachedNode"], node);
-    assert_eq!(condition(&object, "Progressing").1, "WaitingForFence");
-}
 
-fn told(world: &World, reason: &str, node: &str) {
-    let begin = Instant::now();
-    let words = format!("Normal {reason} node {node} is ");
-    while !world
-        .events("single")
-        .iter()
-        .any(|event| event.starts_with(&words))
-    {
-        assert!(
-            begin.elapsed() < SOON,
-            "{words}: {:?}",
-            world.events("single")
+    fn pod(&self, name: &str, node: &str) {
+        let claim = format!("{}-data", self.name);
+        self.world.post(
+            PODS,
+            &json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+                "spec": {
+                    "nodeName": node,
+                    // or it would be deleted with the node's silence: that is for this test to say
+                    "tolerations": [{"operator": "Exists"}],
+                    "terminationGracePeriodSeconds": 600,
+                    "containers": [{"name": "c", "image": "none"}],
+                    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}],
+                },
+            }),
         );
-        std::thread::sleep(Duration::from_millis(100));
     }
-}
 
-/// Whom the commands let in, in the order in which they were given, on all hosts.
-fn fences(histories: &[History; 3]) -> Vec<String> {
-    let mut lines: Vec<String> = histories.iter().flat_map(History::writes).collect();
-    lines.sort(); // each begins with its time
-    let words = format!("volume set {VOLUME} auth.allow ");
-    let values = lines.iter().filter_map(|line| line.split_once(&words));
-    values
-        .map(|(_, rest)| {
-            assert!(rest.ends_with("SUCCESS"), "{rest}");
-            rest.split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect()
-}
+    /// What `auth.allow` says.
+    fn allowed(&self) -> String {
+        let volume = format!("shop_{}", self.name);
+        let info = self.world.gluster("node1", &["volume", "info", &volume]);
+        let value = info
+            .lines()
+            .find_map(|line| line.strip_prefix("auth.allow: "));
+        value.unwrap_or("*").trim().to_owned()
+    }
 
-// ---- what the nodes can do
+    fn attached(&self, node: &str) {
+        let what = format!("is at {node}");
+        self.world.wait_volume(self.name, SOON, &what, |object| {
+            object["status"]["attachedNode"] == node && as_declared(object)
+        });
+    }
 
-fn unmount(world: &World, host: &str) {
-    world.hosts.sh(host, &["umount", "-l", "/mnt/single"]);
-}
+    fn waits(&self, words: &[&str]) {
+        let world = self.world;
+        let object = world.wait_volume(self.name, SOON, "waits for the fence", |object| {
+            is_false(object, "Progressing", "WaitingForFence", words)
+        });
+        say(&format!("       {}", condition(&object, "Progressing").2));
+    }
 
-/// Mounts the volume anew; whether that worked is seen by the mount alone, as `mount` says 0 now and then where nothing was mounted.
-fn mounts(world: &World, host: &str) -> bool {
-    unmount(world, host);
-    let line = format!(
-        "mkdir -p /mnt/single && timeout 20 mount -t glusterfs node1:/{VOLUME} /mnt/single; stat -f -c %T /mnt/single"
-    );
-    let output = world.hosts.sh(host, &["sh", "-c", &line]);
-    output.status.success() && String::from_utf8_lossy(&output.stdout).contains("fuse")
-}
+    /// Nothing changes hands, however often it is looked at.
+    fn stays(&self, address: &str, node: &str) {
+        let begin = Instant::now();
+        while begin.elapsed() < TWO_LOOKS {
+            assert_eq!(self.allowed(), address);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let object = self.world.get(&format!("{VOLUMES}/{}", self.name)).unwrap();
+        assert_eq!(object["status"]["attachedNode"], node);
+        assert_eq!(condition(&object, "Progressing").1, "WaitingForFence");
+    }
 
-fn on_mount(world: &World, host: &str, line: &str) -> String {
-    let inside = format!("cd /mnt/single && stat -f -c %T . | grep -q fuse && {line}");
-    world.hosts.shell(host, &inside)
+    fn told(&self, reason: &str, node: &str) {
+        let begin = Instant::now();
+        let words = format!("Normal {reason} node {node} is ");
+        loop {
+            let events = self.world.events(self.name);
+            if events.iter().any(|event| event.starts_with(&words)) {
+                return;
+            }
+            assert!(begin.elapsed() < SOON, "{words}: {events:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whom the commands let in, in the order in which they were given, on all hosts.
+    fn fences(&self, histories: &[History; 3]) -> Vec<String> {
+        let mut lines: Vec<String> = histories.iter().flat_map(History::writes).collect();
+        lines.sort(); // each begins with its time
+        let words = format!("volume set shop_{} auth.allow ", self.name);
+        let values = lines.iter().filter_map(|line| line.split_once(&words));
+        values
+            .map(|(_, rest)| {
+                assert!(rest.ends_with("SUCCESS"), "{rest}");
+                rest.split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    fn unmount(&self, host: &str) {
+        let place = format!("/mnt/{}", self.name);
+        self.world.hosts.sh(host, &["umount", "-l", &place]);
+    }
+
+    /// Mounts the volume anew; whether that worked is seen by the mount alone, as `mount` says 0 now and then where nothing was mounted.
+    fn mounts(&self, host: &str) -> bool {
+        self.unmount(host);
+        let name = self.name;
+        let line = format!(
+            "mkdir -p /mnt/{name} && timeout 20 mount -t glusterfs node1:/shop_{name} /mnt/{name}; stat -f -c %T /mnt/{name}"
+        );
+        let output = self.world.hosts.sh(host, &["sh", "-c", &line]);
+        output.status.success() && String::from_utf8_lossy(&output.stdout).contains("fuse")
+    }
+
+    fn on_mount(&self, host: &str, line: &str) -> String {
+        let name = self.name;
+        let inside = format!("cd /mnt/{name} && stat -f -c %T . | grep -q fuse && {line}");
+        self.world.hosts.shell(host, &inside)
+    }
 }
 
 /// A program that adds one row after the other to the file `rows`, and says each that is safely there.
 struct Writer(Child);
 
 impl Writer {
-    fn start(world: &World, host: &str) -> Self {
-        const LOOP: &str = "cd /mnt/single && export LC_ALL=C && n=1 &&
+    fn start(volume: &OneWriter<'_>, host: &str) -> Self {
+        const LOOP: &str = "export LC_ALL=C && n=1 &&
             while echo $n | dd of=rows oflag=append conv=notrunc,fsync status=none; do echo $n; n=$((n+1)); sleep 0.1; done";
-        let program = ["sh", "-c", LOOP];
-        let child = world
-            .hosts
-            .start(host, &program, Stdio::piped(), Stdio::piped());
+        let line = format!("cd /mnt/{} && {LOOP}", volume.name);
+        let hosts = &volume.world.hosts;
+        let child = hosts.start(host, &["sh", "-c", &line], Stdio::piped(), Stdio::piped());
+        let rows = format!("/mnt/{}/rows", volume.name);
         let begin = Instant::now();
-        while !world
-            .hosts
-            .sh(host, &["test", "-s", "/mnt/single/rows"])
-            .status
-            .success()
-        {
+        while !hosts.sh(host, &["test", "-s", &rows]).status.success() {
             assert!(begin.elapsed() < SOON, "nothing is written on {host}");
         }
         Self(child)
