@@ -12,8 +12,8 @@ use gluster_operator::gluster::names::{Bytes, HostPath, OwnerMark, VolumeName};
 use gluster_operator::gluster::operation::{Operation, PROGRAMS};
 use gluster_operator::gluster::outcome::{Class, Family, Output, classify};
 use gluster_operator::gluster::output::{
-    Malformed, Survey, about, brick_facts, brick_failed, clients, missing_programs, quota, survey,
-    uuid,
+    Malformed, Survey, about, brick_facts, brick_failed, clients, low_ports, missing_programs,
+    quota, survey, uuid,
 };
 
 const FOLDER: &str = "tests/fixtures/hosts/10.3";
@@ -654,6 +654,27 @@ fn missing_programs_are_named_with_their_package() {
     ] {
         assert!(missing_programs(&outputs).is_err(), "{outputs:?}");
     }
+}
+
+#[test]
+fn ports_below_1024_are_counted_once_each() {
+    let count = |exit, stdout: &str| {
+        low_ports(&[Output {
+            exit: Some(exit),
+            stdout: stdout.to_owned(),
+            stderr: String::new(),
+        }])
+    };
+    // sshd, for both families, with two who are connected, and a client on port 1023
+    let table = "   0: 00000000:0016 \n  12: 0B00650A:0016 \n  13: 0B00650A:0016 \n 104: 0B00650A:03FF \n   0: 00000000000000000000000000000000:0016 \n";
+    assert_eq!(count(0, table), Some(2));
+    // a host without IPv6
+    assert_eq!(count(2, "   0: 00000000:0016 \n"), Some(1));
+    assert_eq!(count(1, ""), Some(0));
+    for (exit, stdout) in [(2, ""), (127, ""), (0, "what\n"), (0, "0: 0B00650A:\n")] {
+        assert_eq!(count(exit, stdout), None, "{exit} {stdout}");
+    }
+    assert_eq!(low_ports(&[]), None);
 }
 
 fn xml(file: &str) -> Output {

@@ -283,6 +283,14 @@ fn host_commands_word_for_word() {
             ],
         ),
         (
+            Operation::LowPorts,
+            false,
+            vec![
+                "env LC_ALL=C grep -shoE ^ *[0-9]+: [0-9A-F]+:0[0-3][0-9A-F]{2}  /proc/net/tcp /proc/net/tcp6"
+                    .into(),
+            ],
+        ),
+        (
             Operation::MakeBrick {
                 device: device.clone(),
                 parent: parent.clone(),

@@ -299,7 +299,8 @@ impl Scene {
         } else {
             Search::NotAsked
         };
-        let quota_from = coordinator.as_ref().filter(|_| limited && safe);
+        let teller = pool_plan::teller(&self.cluster, &view);
+        let quota_from = teller.filter(|_| limited && safe);
         let clients_from = coordinator
             .as_ref()
             .filter(|_| safe && going && started.is_some());

@@ -32,6 +32,7 @@ fn hosts_of_a_lab() {
     lab.pool(2);
     lab.shell("node1", &format!(
         "gluster --mode=script volume create seen replica 2 node1:{BRICK} node2:{BRICK} >/dev/null \
+         && gluster --mode=script volume set seen client.bind-insecure off >/dev/null \
          && gluster --mode=script volume start seen >/dev/null \
          && gluster --mode=script volume create other node1:{BRICK}2 >/dev/null && gluster --mode=script volume start other >/dev/null \
          && mkdir /mnt/hand /mnt/sub /mnt/hidden /mnt/other \
@@ -78,6 +79,7 @@ async fn inside() {
         inside: lab,
     };
     mounts(&lab).await;
+    low_ports(&lab).await;
     operations(&lab).await;
     cut_cable(&lab).await;
     dead_machine(&lab).await;
@@ -101,6 +103,33 @@ async fn mounts(lab: &Hosts) {
     assert_eq!(of(&lab.node1, "other").await, ["/mnt/other"]);
     for volume in ["seen", "other"] {
         assert!(of(&lab.node2, volume).await.is_empty());
+    }
+}
+
+/// As many as another program tells of; daemons of started volumes come and go with theirs.
+async fn low_ports(lab: &Hosts) {
+    let told = async || {
+        let outputs = lab.node1.perform(&Operation::LowPorts).await.unwrap();
+        output::low_ports(&outputs).unwrap_or_else(|| panic!("{outputs:?}"))
+    };
+    let listed = async || {
+        let list = lab.inside.sh("node1", "ss -Htan").await;
+        let ports = list.lines().filter_map(|line| {
+            let (_, port) = line.split_whitespace().nth(3)?.rsplit_once(':')?;
+            port.parse::<u16>().ok().filter(|port| *port < 1024)
+        });
+        ports.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let begin = Instant::now();
+    loop {
+        let (before, count, after) = (listed().await, told().await, listed().await);
+        println!("ports below 1024 of node1: {before}, {count}, {after}");
+        if before == after {
+            assert_eq!(count, before);
+            assert!(count > 1, "sshd, and what connects to bricks");
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60));
     }
 }
 

@@ -161,7 +161,7 @@ async fn keep(object: &GlusterCluster, context: &Context) -> Result<Action, Erro
     wake();
     let told = Instant::now();
     // no command that takes a lock is sent while one would hang
-    if let Some(host) = decide::coordinator(&want, &view)
+    if let Some(host) = decide::teller(&want, &view)
         && decide::held_back(&want, &view).is_none()
         // the list waits for bricks of a silent host, and writes would wait for the list
         && view.silent().next().is_none()

@@ -424,6 +424,8 @@ pub enum Operation {
     /// of sight by `umount -l` while somebody is in them (tried). The table shows what was mounted by another program than
     /// `glusterfs`. Clients that mount nothing (libgfapi) are in neither.
     Mounts,
+    /// Which ports below 1024 are taken on the host, by whatever and in whatever state of TCP ([`super::output::low_ports`]).
+    LowPorts,
     /// Makes the directory of a brick and marks it. Fails when the device is not mounted any more.
     MakeBrick {
         /// The mount point below which it is made; it must exist.
@@ -610,6 +612,14 @@ impl Operation {
                 tool(&["pgrep", "-a", "-x", "glusterfs"]),
                 tool(&["cat", "/proc/self/mountinfo"]),
             ],
+            // the local port is the second field's end, in hexadecimal; -s: a host may have no IPv6
+            Self::LowPorts => vec![tool(&[
+                "grep",
+                "-shoE",
+                "^ *[0-9]+: [0-9A-F]+:0[0-3][0-9A-F]{2} ",
+                "/proc/net/tcp",
+                "/proc/net/tcp6",
+            ])],
             Self::MakeBrick {
                 device,
                 parent,
@@ -831,6 +841,7 @@ impl Operation {
             Self::CountBricks(_) => "count bricks",
             Self::Crawl(_) => "quota crawl",
             Self::Mounts => "look for mounts",
+            Self::LowPorts => "low ports",
             Self::MakeBrick { .. } => "make brick directory",
             Self::MarkBrick { .. } => "mark brick",
             Self::WriteManifest { .. } => "write manifest",

@@ -14,7 +14,7 @@ use super::model::DeviceFacts;
 use thiserror::Error;
 
 pub use gluster::{brick_failed, clients, option_value, quota, quotas, uuid};
-pub use host::{about, brick_facts, brick_uses, crawling, missing_programs, survey};
+pub use host::{about, brick_facts, brick_uses, crawling, low_ports, missing_programs, survey};
 pub use mounts::mounts;
 pub use trash::{brick_directories, trash, trash_entry};
 

@@ -127,6 +127,18 @@ fn ownership(want: &ValidCluster, pool: &PoolView) -> Result<(), (HostName, Stri
 /// The host on which writes run: the lowest uuid among members that answer and see a majority of the pool. In a pool of two,
 /// either.
 pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a HostName> {
+    candidates(want, pool).first().copied()
+}
+
+/// The host that is asked for limits, another one where that is possible: GlusterFS mounts a volume to set a limit, and to tell of it, and
+/// either takes ports below 1024 of the host for a minute ([`super::quota::limited`]).
+pub fn teller<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a HostName> {
+    let candidates = candidates(want, pool);
+    candidates.get(1).or(candidates.first()).copied()
+}
+
+/// Members that answer and see a majority of the pool, by their uuid.
+fn candidates<'a>(want: &ValidCluster, pool: &'a PoolView) -> Vec<&'a HostName> {
     let membership = membership(want, pool);
     let candidates = membership.members.into_iter().filter(|(_, facts)| {
         let size = facts.state.peers.len() + 1;
@@ -139,9 +151,9 @@ pub fn coordinator<'a>(want: &ValidCluster, pool: &'a PoolView) -> Option<&'a Ho
             + 1;
         size <= 2 || seen * 2 > size
     });
-    candidates
-        .min_by_key(|(_, facts)| facts.state.uuid.as_ref())
-        .map(|(name, _)| name)
+    let mut candidates: Vec<_> = candidates.collect();
+    candidates.sort_by_key(|(_, facts)| facts.state.uuid.as_ref());
+    candidates.into_iter().map(|(name, _)| name).collect()
 }
 
 /// The picture without the members that answer us and that the coordinator has no connection to: a command does not reach them,

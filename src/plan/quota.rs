@@ -26,8 +26,10 @@ pub fn is_open(volume: &Volume) -> bool {
     volume.is_privileged() && !volume.has(CLOSED, "off")
 }
 
-/// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster.
-pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<VolumeName> {
+/// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster; each with the ports below 1024 that its answer
+/// takes of the host that is asked. GlusterFS mounts a volume to tell of its limit, and connects twice for each brick: to glusterd for the
+/// brick's port, and to the brick. After that TCP keeps the ports for a minute (measured: 6 for three bricks).
+pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<(VolumeName, usize)> {
     let Some(facts) = cluster::coordinator(cluster, pool).and_then(|host| pool.facts(host)) else {
         return Vec::new();
     };
@@ -36,10 +38,18 @@ pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<VolumeName> {
         let mark = volume.options.get(OWNER_OPTION);
         mark.is_some_and(|mark| mark.starts_with(&ours))
     };
+    let ports = |volume: &Volume| {
+        let connections = volume.bricks.len() * 2;
+        if volume.is_privileged() {
+            connections
+        } else {
+            0
+        }
+    };
     let volumes = facts.state.volumes.iter().filter(is_ours);
     volumes
         .filter(|volume| volume.status == VolumeStatus::Started && volume.quota_enabled())
-        .filter_map(|volume| volume.name.parse().ok())
+        .filter_map(|volume| Some((volume.name.parse().ok()?, ports(volume))))
         .collect()
 }
 

@@ -11,16 +11,20 @@ use crate::gluster::model::HostFacts;
 use crate::gluster::names::{HostName, OptionKey, OptionValue, VolumeName};
 use crate::gluster::operation::{Gluster, Operation, SLICE_OVER_EXIT};
 use crate::gluster::outcome::{Class, Outcome, Output, classify};
+use crate::gluster::output;
 use crate::host::HostError;
 use crate::plan::step::Step;
 
 use super::commands::operations;
-use super::lane::{ClosedBricks, Waits};
+use super::lane::{Ports, Waits};
 use super::{LISTING_PATIENCE, Pool, Unsettled};
 
 /// How often a command is repeated at once when somebody else's transaction is in the way, and how long it waits before.
 pub(super) const BUSY_TRIES: u32 = 4;
 pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(300);
+
+/// How long a host is waited for that is to tell of its ports: the next in the lane wait, too.
+const PORTS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A step that was not done, or not seen to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -88,30 +92,20 @@ impl Pool {
         leave: Leave<'_>,
     ) -> Result<(), StepFailure> {
         let _on_its_way = self.ledger.lane.under(step);
-        let _turn = self
-            .ledger
-            .lane
-            .enter(step, || self.closed_bricks(step))
-            .await;
+        let ports = || Box::pin(self.ports(step)) as BoxFuture<'_, Ports>;
+        let turn = self.ledger.lane.enter(step, &ports).await;
+        let _turn = turn.map_err(|why| not_sent(step, coordinator, why.to_string()))?;
         // whoever is asked for leave to detach a peer looks at all volumes: none is made between that look and the command
         let _making = match step {
             Step::CreateVolume { .. } => Some(self.ledger.members.read().await),
             _ => None,
         };
         let _detaching = match step {
-            Step::DetachPeer { host } => match self.ledger.members.try_write() {
-                Ok(alone) => Some(alone),
-                Err(_) => {
-                    return Err(StepFailure {
-                        step: step.describe(),
-                        host: coordinator.clone(),
-                        command: Gluster::Detach(host.clone()).typed(),
-                        class: Class::Busy,
-                        detail: "",
-                        words: "not sent: a volume is being made".into(),
-                    });
-                }
-            },
+            Step::DetachPeer { .. } => {
+                let alone = self.ledger.members.try_write();
+                let why = "not sent: a volume is being made";
+                Some(alone.map_err(|_| not_sent(step, coordinator, why.into()))?)
+            }
             _ => None,
         };
         let (mut commands, mut plain) = (Vec::new(), Vec::new());
@@ -181,10 +175,11 @@ impl Pool {
         self.ledger.lane.waits(volume)
     }
 
-    /// Bricks of closed volumes, as they were last seen, and with those whose quota was, or is to be, switched on since.
-    fn closed_bricks(&self, step: &Step) -> ClosedBricks {
+    /// What is known of ports below 1024: bricks of closed volumes as they were last seen, and with those whose quota was, or is to be, switched
+    /// on since; and where there are such, what the hosts say that is taken.
+    async fn ports(&self, step: &Step) -> Ports {
         let Some(latest) = self.seen().latest.clone() else {
-            return ClosedBricks::default();
+            return Ports::default();
         };
         let new = match step {
             Step::EnableQuota(volume) => Some(volume.as_str()),
@@ -193,19 +188,37 @@ impl Pool {
         let of_host = |facts: &HostFacts| {
             let volumes = &facts.state.volumes;
             let closed = volumes.iter().filter(|volume| volume.is_privileged());
-            closed.fold(ClosedBricks::default(), |sum, volume| {
+            closed.fold(Ports::default(), |sum, volume| {
                 let bricks = volume.bricks.len();
                 let limited = volume.quota_enabled()
                     || new == Some(volume.name.as_str())
                     || self.ledger.lane.is_limited(&volume.name);
-                ClosedBricks {
-                    all: sum.all + bricks,
+                Ports {
+                    taken: None,
+                    closed: sum.closed + bricks,
                     limited: sum.limited + if limited { bricks } else { 0 },
                 }
             })
         };
         let hosts = latest.view.answered().map(|(_, facts)| of_host(facts));
-        hosts.max_by_key(|bricks| bricks.all).unwrap_or_default()
+        let ports = hosts.max_by_key(|ports| ports.closed).unwrap_or_default();
+        if ports.limited == 0 {
+            return ports;
+        }
+        let hosts = latest.view.answered();
+        let counts: Vec<_> = hosts.map(|(name, _)| self.taken_ports(name)).collect();
+        Ports {
+            taken: join_all(counts).await.into_iter().flatten().max(),
+            ..ports
+        }
+    }
+
+    /// How many ports below 1024 are taken on a host, if it tells soon.
+    async fn taken_ports(&self, name: &HostName) -> Option<(usize, HostName)> {
+        let host = self.hosts.get(name)?;
+        let answer = timeout(PORTS_PATIENCE, host.perform(&Operation::LowPorts));
+        let taken = output::low_ports(&answer.await.ok()?.ok()?)?;
+        Some((taken, name.clone()))
     }
 
     fn remember_write(&self, command: &Gluster) {
@@ -221,7 +234,10 @@ impl Pool {
         if command.is_seen() {
             memory.changed.insert(lock.clone(), now);
         }
-        memory.written.insert(lock, now);
+        // `volume set` changes no limit: what was told of it holds
+        if !matches!(command, Gluster::Set(..)) {
+            memory.written.insert(lock, now);
+        }
     }
 
     /// Commands for glusterd, one after the other. One that is refused is no reason to leave out the others; anything else meets them,
@@ -394,6 +410,23 @@ fn unknown(message: &str) -> Outcome {
         class: Class::Unknown,
         detail: "",
         message: message.into(),
+    }
+}
+
+/// A step that has to wait for something that is not in sight.
+fn not_sent(step: &Step, coordinator: &HostName, why: String) -> StepFailure {
+    let command = |(_, operation)| match operation {
+        Operation::Gluster(command) => Some(command.typed()),
+        _ => None,
+    };
+    let mut commands = operations(step, coordinator).into_iter();
+    StepFailure {
+        step: step.describe(),
+        host: coordinator.clone(),
+        command: commands.find_map(command).unwrap_or_default(),
+        class: Class::Busy,
+        detail: "",
+        words: why,
     }
 }
 

@@ -9,16 +9,18 @@
 //! A volume that is closed to unprivileged processes (`client.bind-insecure off`) takes a port below 1024 for each connection to a brick. A quota
 //! daemon that is ended leaves those of all its bricks behind for the minute that TCP keeps them (`TIME-WAIT`). Measured: with 23
 //! volumes, twenty `quota enable` in 28 s left 930, the daemons found none any more, and writers of all volumes with a limit got ENOTCONN
-//! after 45 s. So no more daemons are restarted in a minute than ports suffice for.
+//! after 45 s. So daemons are restarted for a volume when every host has the ports for it: hosts are asked how many are taken, by whatever.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
+use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::info;
+use tracing::{debug, info};
 
-use crate::gluster::names::VolumeName;
+use crate::gluster::names::{HostName, VolumeName};
 use crate::plan::step::Step;
 
 /// How many steps that restart daemons run at once in a pool. Measured with 20 times `quota enable` and writers on other volumes whose
@@ -30,25 +32,55 @@ const WIDTH: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A volume on its way of which nothing was heard for so long is not waited for: its reconcile looks in between, or has ended.
 const STALE: Duration = Duration::from_secs(2);
-/// Ports that daemons of a host may take: those below 1024, but for what other programs have, and with some to spare: a daemon that finds
-/// none takes a higher one, is refused by closed bricks, and does not try again before its next start (measured).
-const LOW_PORTS: usize = 850;
+/// How many ports of a host may be taken: those below 1024, with some to spare: a daemon that finds none takes a higher one, is refused by
+/// closed bricks, and does not try again before its next start (measured).
+const LOW_PORTS: usize = 900;
 /// Ports that a daemon takes for each brick: it asks glusterd for the brick's port first.
 const FOR_A_BRICK: usize = 2;
-/// Ports that each brick takes besides: self-heal and quota daemon have one each, and starting the volumes has left as many behind.
+/// Ports that each brick takes besides, where no host tells: self-heal and quota daemon have one each, and starting the volumes has
+/// left as many behind.
 const STANDING: usize = 4;
+/// How long a daemon that was restarted may go on to connect to its bricks: what it takes by then may be missing in a count.
+const CONNECTING: Duration = Duration::from_secs(5);
 /// How long a port is not free after its connection was closed: a minute, and a little more.
 const TIME_WAIT: Duration = Duration::from_secs(62);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Bricks that have closed volumes: each connection to one takes a port below 1024.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ClosedBricks {
-    /// Of all volumes.
-    pub(super) all: usize,
-    /// Of those with a quota, to which every quota daemon connects.
+/// What decides whether daemons find the ports below 1024 that a restart takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// How many are taken on the host that has the fewest left; `None` where that is not known.
+    pub(super) taken: Option<(usize, HostName)>,
+    /// Bricks of closed volumes: each connection to one takes such a port.
+    pub(super) closed: usize,
+    /// Those that have a quota, to which every quota daemon connects.
     pub(super) limited: usize,
 }
+
+/// Why one more volume can't have its quota switched on: the quota daemon of a host would not find the bricks of others any more.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "not sent: of the 1023 ports below 1024 of {host} {taken} are taken, for longer than a minute, and the quota daemon would need {wanted} at its start: \
+     volumes with a limit would lose it, and their writers would be cut off. Make volumes of another pool, or remove some here"
+)]
+pub(super) struct NoPorts {
+    host: HostName,
+    taken: usize,
+    wanted: usize,
+}
+
+/// What becomes of one who asks for ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    Taken,
+    /// Some come free within a minute.
+    Later,
+    /// As it is there will never be enough.
+    Never(NoPorts),
+}
+
+/// Counts them, whenever it is asked.
+pub(super) type AskPorts<'a> = &'a (dyn Fn() -> BoxFuture<'a, Ports> + Send + Sync);
 
 /// A new volume that is being made.
 struct OnItsWay {
@@ -104,9 +136,13 @@ impl Drop for Told<'_> {
 /// The way to the daemons of one pool.
 pub(super) struct Lane {
     permits: Semaphore,
+    /// Those that wait for ports.
+    short: tokio::sync::Mutex<()>,
     patience: Duration,
     stale: Duration,
     time_wait: Duration,
+    /// Restarts before that are not known.
+    begin: Instant,
     on_their_way: Mutex<BTreeMap<VolumeName, OnItsWay>>,
     /// What volumes wait for here.
     waiting: Mutex<BTreeMap<VolumeName, Waits>>,
@@ -135,9 +171,11 @@ impl Default for Lane {
     fn default() -> Self {
         Self {
             permits: Semaphore::new(WIDTH),
+            short: tokio::sync::Mutex::default(),
             patience: PATIENCE,
             stale: STALE,
             time_wait: TIME_WAIT,
+            begin: Instant::now(),
             on_their_way: Mutex::default(),
             waiting: Mutex::default(),
             left: Mutex::default(),
@@ -194,23 +232,24 @@ impl Lane {
         })
     }
 
-    /// Waits for its turn, where the step restarts daemons. `closed` counts bricks whenever it is asked.
+    /// Waits for its turn, where the step restarts daemons. Fails for a volume that shall have its quota switched on, and where ports do not
+    /// suffice for that, however long it waits.
     pub(super) async fn enter(
         &self,
         step: &Step,
-        closed: impl Fn() -> ClosedBricks,
-    ) -> Option<SemaphorePermit<'_>> {
+        ports: AskPorts<'_>,
+    ) -> Result<Option<SemaphorePermit<'_>>, NoPorts> {
         let (Step::EnableQuota(volume)
         | Step::StartVolume(volume)
         | Step::StartBricks(volume)
         | Step::StopVolume(volume)
         | Step::DeleteVolume(volume)) = step
         else {
-            return None;
+            return Ok(None);
         };
         // a new volume has no quota yet, so that no daemon of it is there
         if matches!(step, Step::StartVolume(_)) && self.entries().contains_key(volume) {
-            return None;
+            return Ok(None);
         }
         let begin = Instant::now();
         let told = Told { lane: self, volume };
@@ -225,17 +264,23 @@ impl Lane {
         let permit = loop {
             told.waits(Waits::Turn);
             let permit = self.permits.acquire().await.ok();
-            if self.takes_ports(closed()) {
-                match step {
-                    Step::EnableQuota(volume) => self.limited().insert(volume.clone()),
-                    Step::DeleteVolume(volume) => self.limited().remove(volume),
-                    _ => false,
-                };
-                break permit;
+            match self.takes_ports(ports().await, step) {
+                Answer::Taken => {
+                    match step {
+                        Step::EnableQuota(volume) => self.limited().insert(volume.clone()),
+                        Step::DeleteVolume(volume) => self.limited().remove(volume),
+                        _ => false,
+                    };
+                    break permit;
+                }
+                Answer::Later => {}
+                Answer::Never(why) => return Err(why),
             }
             drop(permit);
             told.waits(Waits::Ports);
-            tokio::time::sleep(POLL).await;
+            // one after the other: each question is one to every host
+            let _next = self.short.lock().await;
+            tokio::time::sleep(self.time_wait / 60).await;
         };
         if begin.elapsed() > Duration::from_secs(5) {
             info!(
@@ -244,21 +289,45 @@ impl Lane {
                 "waited for its turn, and until ports of daemons that were ended are free again"
             );
         }
-        permit
+        Ok(permit)
     }
 
-    /// Takes what one more restart leaves behind, if it is there. One restart is always possible when there was none lately.
-    fn takes_ports(&self, closed: ClosedBricks) -> bool {
+    /// Takes what one more restart leaves behind, if it is there. What is taken when there was no restart for a minute does not come free by
+    /// waiting: then no quota is switched on any more. But bricks that do not run are worse, and a volume that goes makes room.
+    fn takes_ports(&self, ports: Ports, step: &Step) -> Answer {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|(when, _)| when.elapsed() < self.time_wait);
-        let held: usize = left.iter().map(|(_, ports)| ports).sum();
-        let there = LOW_PORTS.saturating_sub(closed.all.saturating_mul(STANDING));
-        let ports = closed.limited.saturating_mul(FOR_A_BRICK);
-        if held > 0 && held.saturating_add(ports) > there {
-            return false;
+        let held = |since: Duration| -> usize {
+            let young = left.iter().filter(|(when, _)| when.elapsed() < since);
+            young.map(|(_, ports)| ports).sum()
+        };
+        let taken = match &ports.taken {
+            Some((taken, _)) => taken.saturating_add(held(CONNECTING)),
+            None => ports
+                .closed
+                .saturating_mul(STANDING)
+                .saturating_add(held(self.time_wait)),
+        };
+        let wanted = ports.limited.saturating_mul(FOR_A_BRICK);
+        let lately = held(self.time_wait) > 0 || self.begin.elapsed() < self.time_wait;
+        debug!(?ports, taken, wanted, lately, "ports below 1024");
+        let suffice = taken.saturating_add(wanted) <= LOW_PORTS;
+        if !suffice && lately {
+            return Answer::Later;
         }
-        left.push((Instant::now(), ports));
-        true
+        // an estimate is no reason to refuse
+        if let Some((_, host)) = ports.taken
+            && !suffice
+            && matches!(step, Step::EnableQuota(_))
+        {
+            return Answer::Never(NoPorts {
+                host,
+                taken,
+                wanted,
+            });
+        }
+        left.push((Instant::now(), wanted));
+        Answer::Taken
     }
 
     fn others_come(&self) -> bool {
@@ -288,9 +357,11 @@ mod tests {
         }
     }
 
-    fn open() -> ClosedBricks {
-        ClosedBricks::default()
+    fn asked<'a>(ports: Ports) -> BoxFuture<'a, Ports> {
+        Box::pin(async move { ports })
     }
+
+    const OPEN: AskPorts<'static> = &|| asked(Ports::default());
 
     fn lane(patience: Duration, stale: Duration) -> Lane {
         Lane {
@@ -305,8 +376,8 @@ mod tests {
         let step = Step::EnableQuota(name("a"));
         let bounded = lane.patience < NEVER;
         let time = if bounded { NEVER } else { MOMENT };
-        let permit = tokio::time::timeout(time, lane.enter(&step, open)).await;
-        permit.is_ok_and(|permit| permit.is_some())
+        let permit = tokio::time::timeout(time, lane.enter(&step, OPEN)).await;
+        permit.is_ok_and(|permit| permit.is_ok_and(|permit| permit.is_some()))
     }
 
     #[tokio::test]
@@ -332,7 +403,12 @@ mod tests {
         drop(kept.under(&create("b")));
         assert!(!passes(&kept).await, "b will be heard of");
         let b = Step::EnableQuota(name("b"));
-        assert!(kept.enter(&b, open).await.is_some(), "b is the last one");
+        assert!(
+            kept.enter(&b, OPEN)
+                .await
+                .is_ok_and(|permit| permit.is_some()),
+            "b is the last one"
+        );
         assert!(passes(&kept).await, "b has come");
 
         let hasty = lane(MOMENT, Duration::ZERO);
@@ -347,15 +423,15 @@ mod tests {
         let stop = Step::StopVolume(name("z"));
         let mut held = Vec::new();
         for _ in 0..WIDTH {
-            held.push(lane.enter(&enable, open).await);
+            held.push(lane.enter(&enable, OPEN).await);
         }
         assert_eq!(lane.waits(&name("z")), None);
         {
             // bricks of many volumes may have died at once
             let bricks = Step::StartBricks(name("y"));
-            let waits = tokio::time::timeout(MOMENT, lane.enter(&bricks, open));
+            let waits = tokio::time::timeout(MOMENT, lane.enter(&bricks, OPEN));
             assert!(waits.await.is_err(), "daemons are restarted for them, too");
-            let next = tokio::time::timeout(MOMENT, lane.enter(&stop, open));
+            let next = tokio::time::timeout(MOMENT, lane.enter(&stop, OPEN));
             let told = async {
                 tokio::time::sleep(MOMENT / 2).await;
                 lane.waits(&name("z"))
@@ -366,55 +442,119 @@ mod tests {
         }
         assert_eq!(lane.waits(&name("z")), None, "it does not wait any more");
         held.pop();
-        assert!(lane.enter(&stop, open).await.is_some());
-        assert!(lane.enter(&create("a"), open).await.is_none());
+        assert!(
+            lane.enter(&stop, OPEN)
+                .await
+                .is_ok_and(|permit| permit.is_some())
+        );
+        assert!(
+            lane.enter(&create("a"), OPEN)
+                .await
+                .is_ok_and(|permit| permit.is_none())
+        );
         let start = Step::StartVolume(name("a"));
-        assert!(lane.enter(&start, open).await.is_some());
+        assert!(
+            lane.enter(&start, OPEN)
+                .await
+                .is_ok_and(|permit| permit.is_some())
+        );
         drop(lane.under(&create("a")));
-        assert!(lane.enter(&start, open).await.is_none(), "it is new");
+        assert!(
+            lane.enter(&start, OPEN)
+                .await
+                .is_ok_and(|permit| permit.is_none()),
+            "it is new"
+        );
+    }
+
+    fn ports(taken: Option<usize>, closed: usize, limited: usize) -> Ports {
+        Ports {
+            taken: taken.map(|taken| (taken, "n1".parse().unwrap())),
+            closed,
+            limited,
+        }
+    }
+
+    #[tokio::test]
+    async fn daemons_are_restarted_where_the_hosts_have_ports_for_them() {
+        let aged = |seconds: u64| Lane {
+            begin: Instant::now()
+                .checked_sub(Duration::from_secs(seconds))
+                .unwrap(),
+            ..lane(NEVER, NEVER)
+        };
+        // what the hosts say decides, whoever has taken the ports
+        let old = aged(70);
+        let taken = |lane: &Lane, taken: usize, step: &Step| {
+            lane.takes_ports(ports(Some(taken), 30, 30), step)
+        };
+        let enable = Step::EnableQuota(name("a"));
+        let bricks = Step::StartBricks(name("a"));
+        // what is taken in calm does not come free: quota is refused, and bricks are started
+        let never = Answer::Never(NoPorts {
+            host: "n1".parse().unwrap(),
+            taken: 1000,
+            wanted: 60,
+        });
+        assert_eq!(taken(&old, 1000, &enable), never);
+        assert_eq!(taken(&old, 1000, &bricks), Answer::Taken);
+        assert_eq!(taken(&old, 1000, &enable), Answer::Later);
+        assert_eq!(taken(&old, LOW_PORTS - 119, &enable), Answer::Later);
+        // the first one may not be connected yet
+        assert_eq!(taken(&old, LOW_PORTS - 120, &enable), Answer::Taken);
+        // what came before the lane is not known to it
+        let young = aged(0);
+        assert_eq!(taken(&young, LOW_PORTS - 59, &enable), Answer::Later);
+        assert_eq!(taken(&young, LOW_PORTS - 60, &enable), Answer::Taken);
+        let full = aged(70);
+        let refused = full
+            .enter(&enable, &|| asked(ports(Some(1000), 30, 30)))
+            .await;
+        assert!(refused.is_err_and(|why| why.to_string().contains("of n1 1000 are taken")));
+        assert_eq!(full.waits(&name("a")), None);
     }
 
     #[tokio::test]
     async fn no_more_daemons_end_in_a_minute_than_ports_suffice_for() {
         let count = |volumes: usize| {
             let lane = lane(NEVER, NEVER);
-            let closed = ClosedBricks {
-                all: 3 * volumes,
-                limited: 3 * volumes,
-            };
-            let restarts = (0..1000).take_while(|_| lane.takes_ports(closed)).count();
-            // what is left behind and what stands fits, or it is the one that is always possible
-            let ports = 3 * volumes * (FOR_A_BRICK * restarts + STANDING);
-            assert!(restarts == 1 || ports <= LOW_PORTS);
+            let ports = ports(None, 3 * volumes, 3 * volumes);
+            let enable = Step::EnableQuota(name("a"));
+            let takes = || lane.takes_ports(ports.clone(), &enable) == Answer::Taken;
+            let restarts = (0..1000).take_while(|_| takes()).count();
+            // what is left behind and what stands fits
+            assert!(
+                3 * volumes * (FOR_A_BRICK * restarts + STANDING) <= LOW_PORTS || restarts == 0
+            );
             restarts
         };
-        assert_eq!([0, 10, 23, 100].map(count), [1000, 12, 4, 1]);
-        // of twenty new ones on an empty pool thirteen do not wait
+        assert_eq!([0, 10, 23, 100].map(count), [1000, 13, 4, 0]);
+        // of twenty new ones on an empty pool fourteen do not wait
         let fresh = lane(NEVER, NEVER);
         let waits = |volumes: &usize| {
-            !fresh.takes_ports(ClosedBricks {
-                all: 60,
-                limited: 3 * volumes,
-            })
+            let enable = Step::EnableQuota(name("a"));
+            fresh.takes_ports(ports(None, 60, 3 * volumes), &enable) == Answer::Later
         };
-        assert_eq!((1..=20).find(waits), Some(14));
+        assert_eq!((1..=20).find(waits), Some(15));
         let short = Lane {
             time_wait: MOMENT,
             ..Lane::default()
         };
-        let many = || ClosedBricks {
-            all: 300,
-            limited: 300,
-        };
+        let many = &|| asked(ports(None, 300, 300));
         let enable = Step::EnableQuota(name("a"));
         for _ in 0..3 {
-            assert!(short.enter(&enable, many).await.is_some());
+            assert!(
+                short
+                    .enter(&enable, many)
+                    .await
+                    .is_ok_and(|permit| permit.is_some())
+            );
         }
         let (next, told) = tokio::join!(short.enter(&enable, many), async {
             tokio::time::sleep(MOMENT / 2).await;
             short.waits(&name("a"))
         });
-        assert!(next.is_some());
+        assert!(next.is_ok_and(|permit| permit.is_some()));
         assert_eq!(told, Some(Waits::Ports));
         assert_eq!(short.left.lock().unwrap().len(), 1, "they came one by one");
     }

@@ -64,7 +64,7 @@ struct Memory {
     unsettled: BTreeMap<String, Unsettled>,
     /// When the last write of ours that a look shows had ended, by the name of the lock.
     changed: BTreeMap<String, Instant>,
-    /// When the last write of ours had ended, whatever shows it, by the name of the lock.
+    /// When the last write of ours that may have changed a limit had ended, by the name of the lock.
     written: BTreeMap<String, Instant>,
     /// Limits and use, and when they were asked for.
     quotas: BTreeMap<VolumeName, (Instant, QuotaView)>,

@@ -26,6 +26,9 @@ use super::{LISTING_PATIENCE, Observation, Pool, QUIET, by_host};
 const IMPATIENT: Duration = Duration::from_secs(3);
 /// How often it is waited for as long as for any other: it may be alive and slow.
 const PATIENT_AGAIN: Duration = Duration::from_secs(60);
+/// How many ports below 1024 a look at limits may take of a host. With a look every 15 s, and TCP keeping them for a minute, four times as
+/// many of its 1023 are taken; its own daemons need the others.
+const LIST_PORTS: usize = 42;
 /// How long what changes rarely of a host is believed: an update of GlusterFS, or another address, is told by then.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 
@@ -238,9 +241,10 @@ impl Pool {
         }
     }
 
-    /// Asks one host for limits and use of all these volumes, in one process, and keeps them for [`Self::quota`]. Not while a write
-    /// is under way.
-    pub async fn look_at_quotas(&self, host: &HostName, volumes: Vec<VolumeName>) {
+    /// Asks one host for limits and use of these volumes, in one process, and keeps them for [`Self::quota`]. Where all of them would
+    /// take more ports than one look may, they take turns. Not while a write is under way.
+    pub async fn look_at_quotas(&self, host: &HostName, limited: Vec<(VolumeName, usize)>) {
+        let volumes = self.next_asked(limited);
         let Some(host) = self.hosts.get(host).filter(|_| !volumes.is_empty()) else {
             return;
         };
@@ -260,8 +264,23 @@ impl Pool {
             }
         }
         let views = views.into_iter().map(|view| (started, view));
-        // volumes that are gone are forgotten with it
-        self.memory().quotas = volumes.into_iter().zip(views).collect();
+        self.memory().quotas.extend(volumes.into_iter().zip(views));
+    }
+
+    /// Those whose turn it is to be asked for limit and use: first who was not asked for the longest time. Forgets those that are gone.
+    fn next_asked(&self, limited: Vec<(VolumeName, usize)>) -> Vec<VolumeName> {
+        let quotas = &mut self.memory().quotas;
+        let there: BTreeSet<&VolumeName> = limited.iter().map(|(volume, _)| volume).collect();
+        quotas.retain(|volume, _| there.contains(volume));
+        let mut limited = limited;
+        limited.sort_by_key(|(volume, _)| quotas.get(volume).map(|(when, _)| *when));
+        let mut ports = 0;
+        let turn = limited.into_iter().take_while(|(_, taken)| {
+            let first = ports == 0;
+            ports += taken;
+            first || ports <= LIST_PORTS
+        });
+        turn.map(|(volume, _)| volume).collect()
     }
 
     /// Asks one host for the limit and use of one volume, and keeps them for [`Self::quota`].
@@ -522,5 +541,39 @@ mod tests {
             &second.view.hosts[&name],
             HostView::Silent { kind: SilentKind::Glusterd, why } if why.contains("refused")
         ));
+    }
+
+    #[test]
+    fn limits_are_asked_for_in_turns_where_all_at_once_would_take_too_many_ports() {
+        let pool = Pool::new(vec![], "x".parse().unwrap());
+        let limited = |count: usize, ports: usize| -> Vec<(VolumeName, usize)> {
+            let name = |at| format!("v{at:02}").parse().unwrap();
+            (0..count).map(|at| (name(at), ports)).collect()
+        };
+        let ask = |limited| {
+            let turn = pool.next_asked(limited);
+            let asked = (Instant::now(), QuotaView::NoLimit);
+            let all = turn.iter().map(|volume| (volume.clone(), asked.clone()));
+            pool.memory().quotas.extend(all);
+            turn
+        };
+        // three bricks each
+        let turns: Vec<_> = (0..3).map(|_| ask(limited(20, 6))).collect();
+        assert_eq!(turns.iter().map(Vec::len).collect::<Vec<_>>(), [7, 7, 7]);
+        assert_eq!(turns.concat().iter().collect::<BTreeSet<_>>().len(), 20);
+        assert_eq!(
+            ask(limited(20, 6))[..],
+            turns[0][1..]
+                .iter()
+                .cloned()
+                .chain([turns[1][0].clone()])
+                .collect::<Vec<_>>()
+        );
+        // one is always asked; those that any process may mount take none
+        assert_eq!(ask(limited(5, 1000)).len(), 1);
+        assert_eq!(ask(limited(500, 0)).len(), 500);
+        // who is gone is forgotten
+        assert!(ask(Vec::new()).is_empty());
+        assert!(pool.memory().quotas.is_empty());
     }
 }

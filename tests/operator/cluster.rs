@@ -1,13 +1,15 @@
 //! A pool whose hosts come and go, what keeps a deletion, and what becomes of the trash.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::planned::{file_of, plan, steps};
 use crate::support::operator_lab::{
-    CLUSTERS, DEVICE, VOLUMES, World, as_declared, condition, is_false, say, text, until, volume,
-    world,
+    CLUSTERS, DEVICE, History, VOLUMES, World, as_declared, condition, is_false, say, text, until,
+    volume, world,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -25,6 +27,10 @@ fn hosts_and_deletions() {
             world.scene(
                 "a deletion names what blocks it, and goes on by itself",
                 || blocked(world),
+            );
+            world.scene(
+                "a host without ports below 1024 gets no limit more, and says so",
+                || crowded(world),
             );
         });
         world.scene(
@@ -122,6 +128,70 @@ fn blocked(world: &World) {
         );
     }
     world.wait_cluster("prod", SOON, "is as declared", as_declared);
+}
+
+/// Somebody has taken the ports of a host that daemons connect to closed bricks from. What has a limit keeps it.
+fn crowded(world: &World) {
+    const TAKES: &str = r#"
+        use Socket;
+        $| = 1;
+        my @taken;
+        for my $port (1 .. 900) {
+            socket(my $one, PF_INET, SOCK_STREAM, 0) or die;
+            push @taken, $one if bind($one, sockaddr_in($port, INADDR_LOOPBACK)) and listen($one, 1);
+        }
+        print scalar(@taken), "\n";
+        sleep 1 while -e "/run/crowd";
+    "#;
+    let fields = json!({"capacity": "64Mi"});
+    world.ready_volume("early", &fields);
+    world.hosts.run("node3", &["touch", "/run/crowd"]);
+    let mut crowd = world.hosts.start(
+        "node3",
+        &["perl", "-e", TAKES],
+        Stdio::piped(),
+        Stdio::inherit(),
+    );
+    let mut taken = String::new();
+    let stdout = crowd.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut taken).unwrap();
+    let taken: usize = taken.trim().parse().unwrap();
+    // sshd has one already
+    assert!(taken > 890, "{taken}");
+    let histories = ["node1", "node2", "node3"].map(|host| world.history(host));
+    world.volume("portless", &fields);
+    // first it may be TCP that keeps them
+    let waits = |object: &Value| {
+        condition(object, "Progressing")
+            .2
+            .contains("ports below 1024")
+    };
+    let object = world.wait_volume("portless", SOON, "waits for ports", waits);
+    say(&format!("       {}", condition(&object, "Progressing").2));
+    let words = [
+        "enabling quota",
+        "ports below 1024 of node3",
+        "another pool",
+        "tried again",
+    ];
+    let told = world.wait_volume("portless", SOON * 2, "is refused", |object| {
+        is_false(object, "InSync", "Busy", &words) && condition(object, "Ready").0 == "False"
+    });
+    say(&format!("       {}", condition(&told, "InSync").2));
+    let sent = || {
+        let mut lines = histories.iter().flat_map(History::writes);
+        lines.any(|line| line.contains("quota shop_portless"))
+    };
+    assert!(!sent());
+    let early = world.get(&format!("{VOLUMES}/early")).unwrap();
+    assert!(as_declared(&early), "what has a limit keeps it");
+    world.hosts.run("node3", &["rm", "/run/crowd"]);
+    world.wait_volume("portless", SOON * 2, "is as declared", as_declared);
+    assert!(sent());
+    crowd.wait().unwrap();
+    for name in ["early", "portless"] {
+        world.delete(&format!("{VOLUMES}/{name}"));
+    }
 }
 
 fn pair(world: &World) {

@@ -279,14 +279,15 @@ fn rename(view: &mut PoolView, from: &str, to: &str, others: &[&str]) {
 
 #[test]
 fn where_writes_run() {
-    for (name, count, silent, expected) in [
-        ("all answer", 3, vec![], Some("n1")),
-        ("the lowest is down", 3, vec![1], Some("n2")),
-        ("a minority is left", 3, vec![1, 2], None),
-        ("one of two", 2, vec![1], Some("n2")),
-        ("half of four", 4, vec![1, 2], None),
-        ("three of five", 5, vec![1, 2], Some("n3")),
-        ("nobody", 3, vec![1, 2, 3], None),
+    // and where it is asked for limits
+    for (name, count, silent, expected, teller) in [
+        ("all answer", 3, vec![], Some("n1"), Some("n2")),
+        ("the lowest is down", 3, vec![1], Some("n2"), Some("n3")),
+        ("a minority is left", 3, vec![1, 2], None, None),
+        ("one of two", 2, vec![1], Some("n2"), Some("n2")),
+        ("half of four", 4, vec![1, 2], None, None),
+        ("three of five", 5, vec![1, 2], Some("n3"), Some("n4")),
+        ("nobody", 3, vec![1, 2, 3], None, None),
     ] {
         let want = cluster(count, json!({}));
         let mut world = World::settled(&want);
@@ -297,6 +298,11 @@ fn where_writes_run() {
         assert_eq!(
             pool::coordinator(&want, &view).map(HostName::as_str),
             expected,
+            "{name}"
+        );
+        assert_eq!(
+            pool::teller(&want, &view).map(HostName::as_str),
+            teller,
             "{name}"
         );
         assert_eq!(

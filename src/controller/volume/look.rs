@@ -85,7 +85,8 @@ impl Work<'_> {
         let safe = pool_plan::held_back(cluster, view).is_none();
         // before a volume is stopped for good, whoever still has it mounted counts, by a pod or by hand, and its limit does not
         let going = self.object.metadata.deletion_timestamp.is_some() && started.is_some();
-        let quota_from = coordinator.filter(|_| limited && safe && !going);
+        let teller = pool_plan::teller(cluster, view);
+        let quota_from = teller.filter(|_| limited && safe && !going);
         let clients_from = coordinator
             .filter(|_| safe && (going || decide::needs_clients(want, cluster, view, wish)));
         let crawl = started.is_some_and(|volume| volume.quota_enabled() && quota::is_open(volume));

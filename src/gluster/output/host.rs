@@ -115,6 +115,22 @@ fn own_addresses(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// `Operation::LowPorts`: how many there are, each counted once; `None` where the tables could not be read.
+pub fn low_ports(outputs: &[Output]) -> Option<usize> {
+    let [output] = outputs else { return None };
+    let ports = |text: &str| -> Option<BTreeSet<u16>> {
+        let port = |line: &str| u16::from_str_radix(line.trim_end().rsplit_once(':')?.1, 16).ok();
+        text.lines().map(port).collect()
+    };
+    match output.exit {
+        // 1: no line is like that; 2: one of the tables is not there
+        Some(0..=2) if output.exit != Some(2) || !output.stdout.is_empty() => {
+            ports(&output.stdout).map(|ports| ports.len())
+        }
+        _ => None,
+    }
+}
+
 /// `stat -c '%.Z %.Y'` of glusterd.vol, which counts when its inode changed, and of glusterd's pid file, which is written when it starts.
 fn in_force(times: &str) -> Option<bool> {
     let lines: Vec<&str> = times.lines().collect();

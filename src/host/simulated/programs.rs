@@ -196,6 +196,10 @@ fn tool(machine: &mut Machine, words: &[&str], command: &Command) -> Output {
             };
             text(exit, &lines, &complaints)
         }
+        // nothing connects to bricks here
+        ["grep", "-shoE", _, "/proc/net/tcp", "/proc/net/tcp6"] => {
+            text(0, "   0: 00000000:0016 \n", "")
+        }
         ["glusterfs", "--version"] => text(0, "glusterfs 10.3\n", ""),
         ["hostname", "-I"] => text(0, &format!("{} \n", machine.address), ""),
         ["stat", "-L", "-c", "%F %m", path] => match files.get(path) {
