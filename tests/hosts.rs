@@ -512,6 +512,15 @@ fn bricks_tell_whose_they_are() {
         empty,
     };
     assert_eq!(inspect("new"), plain(false, true));
+    // what gluster's own daemon has made in the brick of a volume that nobody has written to
+    assert!(matches!(
+        inspect("healed"),
+        BrickFacts::Present {
+            volume_id: Some(_),
+            empty: true,
+            ..
+        }
+    ));
     assert_eq!(inspect("theirs"), plain(true, false));
     assert_eq!(inspect("missing"), BrickFacts::Missing);
     assert_eq!(

@@ -251,7 +251,8 @@ fn host_commands_word_for_word() {
                      ^trusted\\.(glusterfs\\.volume-id|gluster-operator) -e hex {path}"
                 ),
                 format!(
-                    "env LC_ALL=C find {path} -maxdepth 1 ! -name .glusterfs -printf %d%y\\n ! -path {path} -quit"
+                    "env LC_ALL=C find {path} -maxdepth 2 -name .glusterfs -prune -o \
+                     ( ! -name .glusterfs-anonymous-inode-* -o ! -type d ) -printf %d%y\\n ! -path {path} -quit"
                 ),
             ],
         ),

@@ -1,7 +1,7 @@
 //! The simulated pool against a real one: the same operations on both have the same outcomes, and leave the same volumes.
 //!
 //! Needs what the lab needs ([`GlusterLab::missing`]). First come operations that meet every quirk, then random ones from a
-//! seed (`SIM_SEED`; it is printed), then faults. What the real pool said is kept, and played once more against simulated
+//! seed (`SIM_SEED`, or always the same), then faults. What the real pool said is kept, and played once more against simulated
 //! pools of which each lacks one quirk: each of them must be found out.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // it is all tests
@@ -27,6 +27,9 @@ use acts::{Act, HOSTS, Seen};
 use gluster_lab::GlusterLab;
 use real::Real;
 
+/// The same each time, so that who changes something else is not met by chance; `SIM_SEED` plays others. This one has found the directory
+/// that the self-heal daemon makes in bricks.
+const SEED: u64 = 2006;
 /// At least so many random operations, and this part of them failed.
 const LEAST: usize = 300;
 const RANDOM: &str = "random";
@@ -49,7 +52,7 @@ fn the_simulated_pool_answers_as_the_real_one() {
     let seed = std::env::var("SIM_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(|| u64::from(std::process::id()));
+        .unwrap_or(SEED);
     println!("SIM_SEED={seed}");
     let start = Instant::now();
     let address = |host: &str| lab.address(host);
@@ -78,7 +81,11 @@ fn the_simulated_pool_answers_as_the_real_one() {
             }
             if seen != wanted {
                 let lines = acts::difference(&seen, &wanted);
-                failures.push(format!("{part}: {act}\n{lines}"));
+                let words = match seen {
+                    Seen::Outcome(..) => real.words(),
+                    _ => String::new(),
+                };
+                failures.push(format!("{part}: {act}\n{lines}{words}"));
                 println!("{}", failures[failures.len() - 1]);
             }
             assert!(

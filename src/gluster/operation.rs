@@ -580,15 +580,26 @@ impl Operation {
                     [
                         marks(path),
                         // depth and type of the path itself, and of the first thing in it: a link or a
-                        // file must not look like an empty directory
+                        // file must not look like an empty directory. The self-heal daemon makes a directory in each
+                        // brick of a replicated volume that has run; what is in that one counts
                         tool(&[
                             "find",
                             path,
                             "-maxdepth",
-                            "1",
-                            "!",
+                            "2",
                             "-name",
                             ".glusterfs",
+                            "-prune",
+                            "-o",
+                            "(",
+                            "!",
+                            "-name",
+                            ".glusterfs-anonymous-inode-*",
+                            "-o",
+                            "!",
+                            "-type",
+                            "d",
+                            ")",
                             "-printf",
                             "%d%y\\n",
                             "!",

@@ -26,6 +26,9 @@ use super::{LISTING_PATIENCE, Observation, Pool, QUIET, by_host};
 const IMPATIENT: Duration = Duration::from_secs(3);
 /// How often it is waited for as long as for any other: it may be alive and slow.
 const PATIENT_AGAIN: Duration = Duration::from_secs(60);
+/// How long a list of quotas waits for a moment without a write, and how often it looks for one.
+const LIST_PATIENCE: Duration = Duration::from_secs(3);
+const LIST_PAUSE: Duration = Duration::from_millis(100);
 /// How many ports below 1024 a look at limits may take of a host. With a look every 15 s, and TCP keeping them for a minute, four times as
 /// many of its 1023 are taken; its own daemons need the others.
 const LIST_PORTS: usize = 42;
@@ -242,15 +245,21 @@ impl Pool {
     }
 
     /// Asks one host for limits and use of these volumes, in one process, and keeps them for [`Self::quota`]. Where all of them would
-    /// take more ports than one look may, they take turns. Not while a write is under way.
+    /// take more ports than one look may, they take turns. Not while a write is under way: it is waited for a moment, and in a pool where
+    /// there is always one the next look has to do.
     pub async fn look_at_quotas(&self, host: &HostName, limited: Vec<(VolumeName, usize)>) {
         let volumes = self.next_asked(limited);
         let Some(host) = self.hosts.get(host).filter(|_| !volumes.is_empty()) else {
             return;
         };
-        // whoever writes comes first; the next look is not far
-        let Ok(_alone) = self.ledger.listing.try_write() else {
-            return;
+        let begin = Instant::now();
+        // whoever writes comes first, also who comes meanwhile
+        let _alone = loop {
+            match self.ledger.listing.try_write() {
+                Ok(alone) => break alone,
+                Err(_) if begin.elapsed() > LIST_PATIENCE => return,
+                Err(_) => tokio::time::sleep(LIST_PAUSE).await,
+            }
         };
         let started = Instant::now();
         let answer = host.perform(&Operation::QuotaLists(volumes.clone())).await;

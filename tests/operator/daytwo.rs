@@ -145,7 +145,8 @@ fn capacity(world: &World) {
     let sum = mount.sh("sha256sum data");
     // quota counts a moment later
     let used = |object: &Value| text(&object["status"]["quota"]["used"]).to_owned();
-    world.wait_volume("size", SOON, "counts what is used", |object| {
+    // limits are asked for in turns, and not while something is written to the pool
+    world.wait_volume("size", SOON * 2, "counts what is used", |object| {
         !matches!(used(object).as_str(), "" | "0")
     });
 
@@ -261,7 +262,7 @@ fn late_limit(world: &World) {
     );
     world.wait_volume(
         "late-limit",
-        SOON,
+        SOON * 2,
         "counts what was there before",
         |object| !matches!(text(&object["status"]["quota"]["used"]), "" | "0"),
     );

@@ -313,6 +313,8 @@ pub fn quota() -> Vec<Act> {
         enable("node1", "q"),
         list("node1", "q"),
         start("node1", "q"),
+        // what gluster's own daemon makes there is nothing
+        inspect("node1", &["q"]),
         limit("node1", "q", 1 << 20),
         enable("node1", "q"),
         enable("node2", "q"),

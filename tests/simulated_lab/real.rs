@@ -1,5 +1,6 @@
 //! The real pool: the same acts on hosts of a lab.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use gluster_operator::gluster::model::SilentKind;
@@ -18,6 +19,8 @@ const SETTLES: Duration = Duration::from_secs(15);
 pub struct Real<'a> {
     lab: &'a GlusterLab,
     runtime: tokio::runtime::Runtime,
+    /// The end of what the last command printed, for who wants to know why it was something else.
+    words: RefCell<String>,
 }
 
 impl<'a> Real<'a> {
@@ -26,7 +29,16 @@ impl<'a> Real<'a> {
             .enable_all()
             .build()
             .unwrap();
-        Self { lab, runtime }
+        Self {
+            lab,
+            runtime,
+            words: RefCell::default(),
+        }
+    }
+
+    /// What the last command printed.
+    pub fn words(&self) -> String {
+        self.words.borrow().clone()
     }
 
     /// Does it, and says what came back; for what is only read, again until it is what is expected or time is up.
@@ -76,7 +88,10 @@ impl<'a> Real<'a> {
             argv: [&enter, command.argv.as_slice()].concat(),
             ..command
         };
-        LocalHost::new(name.clone()).run(command).await
+        let output = LocalHost::new(name.clone()).run(command).await?;
+        let said = format!("{:?} {}{}", output.exit, output.stdout, output.stderr);
+        *self.words.borrow_mut() = said.chars().take(2000).collect();
+        Ok(output)
     }
 
     async fn perform(&self, host: &str, operation: &Operation) -> Seen {
