@@ -668,6 +668,7 @@ fn down(world: &World, how: &str, victim: &str) {
     world.wait_volume("steady", SOON, "is as declared", as_declared);
     let left = POOL.into_iter().find(|host| *host != victim).unwrap();
     let data = Mounted::of(world, &POOL, "shop_steady");
+    world.wait_idle(victim);
     world.lab(&[how, victim]);
     let begin = Instant::now();
     let value = if how == "kill" { "48MB" } else { "96MB" };
@@ -767,6 +768,7 @@ fn silent_for_ever(world: &World) {
     let coordinator = world.coordinator();
     let victim = POOL.into_iter().find(|host| **host != coordinator).unwrap();
     let data = Mounted::of(world, &POOL, "shop_steady");
+    world.wait_idle(victim);
     world.lab(&["poweroff", victim]);
     let begin = Instant::now();
     let histories: Vec<_> = POOL

@@ -653,6 +653,18 @@ impl World {
             })
     }
 
+    /// Waits until no gluster command has run on a host for a moment. Where one is under way when the host falls silent, its peers keep the
+    /// lock that it had for three minutes (or until they notice the silence), and limits are asked for right after a status was written.
+    pub fn wait_idle(&self, host: &str) {
+        let mut since = Instant::now();
+        until(Duration::from_secs(30), "no gluster command runs", || {
+            if self.process(host, "gluster", "--mode=script").is_some() {
+                since = Instant::now();
+            }
+            since.elapsed() > Duration::from_millis(1500)
+        });
+    }
+
     /// SIGKILL for a program of a host.
     pub fn kill_on(&self, host: &str, program: &str) {
         self.kill_process(host, program, "");
