@@ -214,12 +214,12 @@ fn split(world: &World) {
         "it can't lock the lost one"
     );
     // its use can't be read from bricks that drop packets: InSync may be Unknown meanwhile, and never says that all is well
-    world.wait_volume("steady", SOON, "goes on with one host lost", |object| {
+    world.wait_volume("steady", SOON * 2, "goes on with one host lost", |object| {
         condition(object, "Ready").0 == "True"
             && condition(object, "InSync").1 != "Busy"
             && is_false(object, "Healthy", "PeersDisconnected", &[lost])
     });
-    until(SOON, "the edit is done", || {
+    until(SOON * 2, "the edit is done", || {
         cache_size(world, &coordinator) == "56MB"
     });
     say(&format!(
