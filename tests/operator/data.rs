@@ -39,9 +39,37 @@ impl<'a> Mounted<'a> {
             at,
             sum: String::new(),
         };
+        mounted.reaches_all();
         mounted.sh("dd if=/dev/urandom of=old bs=100k count=10 conv=fsync status=none");
         mounted.sum = mounted.sum_of("old");
         mounted
+    }
+
+    /// Waits until the client is connected to every brick, as it says itself. One that is not serves all the same while two of three are
+    /// there, and nothing any more when one of these is cut off.
+    pub(crate) fn reaches_all(&self) {
+        const MISSING: &str = "for brick in .meta/graphs/active/*-client-[0-9]*/private; do \
+            grep -q '^connected *= *1' $brick || { echo $brick; cat $brick; }; done";
+        let begin = Instant::now();
+        loop {
+            let missing = self.sh(MISSING);
+            if missing.is_empty() {
+                break;
+            }
+            assert!(
+                begin.elapsed() < RECOVERS,
+                "{} is not connected to: {missing}",
+                self.at
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        if begin.elapsed() > Duration::from_secs(2) {
+            let seconds = begin.elapsed().as_secs_f64();
+            println!(
+                "       {} was connected to every brick after {seconds:.1} s",
+                self.at
+            );
+        }
     }
 
     /// A line of shell in its root, which has to succeed.
