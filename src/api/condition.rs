@@ -115,7 +115,7 @@ reasons! {
     Refused,
     /// A command was sent and its result is not known.
     ResultUnknown,
-    /// Somebody else's transaction or lock.
+    /// Somebody else's transaction or lock, or ports of a host that others have taken.
     Busy,
     /// Steps are being taken.
     Working,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::volume::State;
-use crate::gluster::model::{BrickFacts, PoolView, QuotaView, Volume, VolumeStatus, VolumeView};
+use crate::gluster::model::{
+    BrickFacts, PORTS_FOR_A_BRICK, PoolView, QuotaView, Volume, VolumeStatus, VolumeView,
+};
 use crate::gluster::names::{Brick, Bytes, OWNER_OPTION, VolumeName};
 use crate::gluster::operation::SetShape;
 
@@ -27,8 +29,7 @@ pub fn is_open(volume: &Volume) -> bool {
 }
 
 /// Volumes of this cluster's owner whose limits can be asked for, by their marks in gluster; each with the ports below 1024 that its answer
-/// takes of the host that is asked. GlusterFS mounts a volume to tell of its limit, and connects twice for each brick: to glusterd for the
-/// brick's port, and to the brick. After that TCP keeps the ports for a minute (measured: 6 for three bricks).
+/// takes of the host that is asked: GlusterFS mounts a volume to tell of its limit ([`PORTS_FOR_A_BRICK`]).
 pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<(VolumeName, usize)> {
     let Some(facts) = cluster::coordinator(cluster, pool).and_then(|host| pool.facts(host)) else {
         return Vec::new();
@@ -39,9 +40,8 @@ pub fn limited(cluster: &ValidCluster, pool: &PoolView) -> Vec<(VolumeName, usiz
         mark.is_some_and(|mark| mark.starts_with(&ours))
     };
     let ports = |volume: &Volume| {
-        let connections = volume.bricks.len() * 2;
         if volume.is_privileged() {
-            connections
+            volume.bricks.len() * PORTS_FOR_A_BRICK
         } else {
             0
         }

@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{debug, info};
 
+use crate::gluster::model::PORTS_FOR_A_BRICK;
 use crate::gluster::names::{HostName, VolumeName};
 use crate::plan::step::Step;
 
@@ -35,8 +36,6 @@ const STALE: Duration = Duration::from_secs(2);
 /// How many ports of a host may be taken: those below 1024, with some to spare: a daemon that finds none takes a higher one, is refused by
 /// closed bricks, and does not try again before its next start (measured).
 const LOW_PORTS: usize = 900;
-/// Ports that a daemon takes for each brick: it asks glusterd for the brick's port first.
-const FOR_A_BRICK: usize = 2;
 /// Ports that each brick takes besides, where no host tells: self-heal and quota daemon have one each, and starting the volumes has
 /// left as many behind.
 const STANDING: usize = 4;
@@ -308,7 +307,7 @@ impl Lane {
                 .saturating_mul(STANDING)
                 .saturating_add(held(self.time_wait)),
         };
-        let wanted = ports.limited.saturating_mul(FOR_A_BRICK);
+        let wanted = ports.limited.saturating_mul(PORTS_FOR_A_BRICK);
         let lately = held(self.time_wait) > 0 || self.begin.elapsed() < self.time_wait;
         debug!(?ports, taken, wanted, lately, "ports below 1024");
         let suffice = taken.saturating_add(wanted) <= LOW_PORTS;
@@ -363,6 +362,11 @@ mod tests {
 
     const OPEN: AskPorts<'static> = &|| asked(Ports::default());
 
+    /// Whether it has its turn, and holds it: `Some(false)` for a step that needs none.
+    fn has_turn(entered: Result<Option<SemaphorePermit<'_>>, NoPorts>) -> Option<bool> {
+        entered.ok().map(|permit| permit.is_some())
+    }
+
     fn lane(patience: Duration, stale: Duration) -> Lane {
         Lane {
             patience,
@@ -377,7 +381,7 @@ mod tests {
         let bounded = lane.patience < NEVER;
         let time = if bounded { NEVER } else { MOMENT };
         let permit = tokio::time::timeout(time, lane.enter(&step, OPEN)).await;
-        permit.is_ok_and(|permit| permit.is_ok_and(|permit| permit.is_some()))
+        permit.is_ok_and(|entered| has_turn(entered) == Some(true))
     }
 
     #[tokio::test]
@@ -403,10 +407,9 @@ mod tests {
         drop(kept.under(&create("b")));
         assert!(!passes(&kept).await, "b will be heard of");
         let b = Step::EnableQuota(name("b"));
-        assert!(
-            kept.enter(&b, OPEN)
-                .await
-                .is_ok_and(|permit| permit.is_some()),
+        assert_eq!(
+            has_turn(kept.enter(&b, OPEN).await),
+            Some(true),
             "b is the last one"
         );
         assert!(passes(&kept).await, "b has come");
@@ -442,27 +445,14 @@ mod tests {
         }
         assert_eq!(lane.waits(&name("z")), None, "it does not wait any more");
         held.pop();
-        assert!(
-            lane.enter(&stop, OPEN)
-                .await
-                .is_ok_and(|permit| permit.is_some())
-        );
-        assert!(
-            lane.enter(&create("a"), OPEN)
-                .await
-                .is_ok_and(|permit| permit.is_none())
-        );
+        assert_eq!(has_turn(lane.enter(&stop, OPEN).await), Some(true));
+        assert_eq!(has_turn(lane.enter(&create("a"), OPEN).await), Some(false));
         let start = Step::StartVolume(name("a"));
-        assert!(
-            lane.enter(&start, OPEN)
-                .await
-                .is_ok_and(|permit| permit.is_some())
-        );
+        assert_eq!(has_turn(lane.enter(&start, OPEN).await), Some(true));
         drop(lane.under(&create("a")));
-        assert!(
-            lane.enter(&start, OPEN)
-                .await
-                .is_ok_and(|permit| permit.is_none()),
+        assert_eq!(
+            has_turn(lane.enter(&start, OPEN).await),
+            Some(false),
             "it is new"
         );
     }
@@ -524,7 +514,8 @@ mod tests {
             let restarts = (0..1000).take_while(|_| takes()).count();
             // what is left behind and what stands fits
             assert!(
-                3 * volumes * (FOR_A_BRICK * restarts + STANDING) <= LOW_PORTS || restarts == 0
+                3 * volumes * (PORTS_FOR_A_BRICK * restarts + STANDING) <= LOW_PORTS
+                    || restarts == 0
             );
             restarts
         };
@@ -543,18 +534,13 @@ mod tests {
         let many = &|| asked(ports(None, 300, 300));
         let enable = Step::EnableQuota(name("a"));
         for _ in 0..3 {
-            assert!(
-                short
-                    .enter(&enable, many)
-                    .await
-                    .is_ok_and(|permit| permit.is_some())
-            );
+            assert_eq!(has_turn(short.enter(&enable, many).await), Some(true));
         }
         let (next, told) = tokio::join!(short.enter(&enable, many), async {
             tokio::time::sleep(MOMENT / 2).await;
             short.waits(&name("a"))
         });
-        assert!(next.is_ok_and(|permit| permit.is_some()));
+        assert_eq!(has_turn(next), Some(true));
         assert_eq!(told, Some(Waits::Ports));
         assert_eq!(short.left.lock().unwrap().len(), 1, "they came one by one");
     }

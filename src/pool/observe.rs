@@ -277,11 +277,10 @@ impl Pool {
     }
 
     /// Those whose turn it is to be asked for limit and use: first who was not asked for the longest time. Forgets those that are gone.
-    fn next_asked(&self, limited: Vec<(VolumeName, usize)>) -> Vec<VolumeName> {
+    fn next_asked(&self, mut limited: Vec<(VolumeName, usize)>) -> Vec<VolumeName> {
         let quotas = &mut self.memory().quotas;
         let there: BTreeSet<&VolumeName> = limited.iter().map(|(volume, _)| volume).collect();
         quotas.retain(|volume, _| there.contains(volume));
-        let mut limited = limited;
         limited.sort_by_key(|(volume, _)| quotas.get(volume).map(|(when, _)| *when));
         let mut ports = 0;
         let turn = limited.into_iter().take_while(|(_, taken)| {

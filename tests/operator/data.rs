@@ -47,7 +47,7 @@ impl<'a> Mounted<'a> {
 
     /// Waits until the client is connected to every brick, as it says itself. One that is not serves all the same while two of three are
     /// there, and nothing any more when one of these is cut off.
-    pub(crate) fn reaches_all(&self) {
+    fn reaches_all(&self) {
         const MISSING: &str = "for brick in .meta/graphs/active/*-client-[0-9]*/private; do \
             grep -q '^connected *= *1' $brick || { echo $brick; cat $brick; }; done";
         let begin = Instant::now();
@@ -113,8 +113,8 @@ impl<'a> Mounted<'a> {
     /// The file of before is as it was, and a new one takes bytes and gives them back. Tells how many seconds that took.
     pub(crate) fn serves(&self) -> f64 {
         let begin = Instant::now();
-        // in one of some ten runs it was refused for more than 20 s after a host was cut off, as a client is that has too few bricks; why is
-        // not known, so it is told
+        // in two of eight runs it was refused for good after a host was cut off, as a client is that has too few bricks; why is not
+        // known, so it is told
         let mut refused = Vec::new();
         loop {
             let (code, said) = self.try_sh("stat old");
