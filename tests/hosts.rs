@@ -819,15 +819,27 @@ fn clients_by_brick() {
         assert!(clients(&refusal(file)).is_err(), "{file}");
         assert!(!brick_failed(&refusal(file)), "{file}");
     }
+    // a host that is asked of its own two bricks counts seven of six
+    let twice = xml("volume-status-clients--two-bricks-a-host");
+    assert!(twice.stdout.contains("<nodeCount>7<"));
+    let twice = clients(&twice).unwrap();
+    assert_eq!(twice.len(), 6);
+    assert!(twice.iter().all(|brick| brick.clients.is_some()));
     // one that has none told nothing, and spoils the answer where it is on another host
     let nobody = clients(&refusal("clients--nobody-here--xml")).unwrap();
     assert_eq!((nobody.len(), &nobody[0].clients), (1, &None));
+    assert!(brick_failed(&refusal("clients--nobody-here--xml")));
+    assert!(!brick_failed(&xml("volume-status-clients--rep3")));
+    // those after it are left out
+    let hidden = refusal("clients--nobody-on-three-bricks--xml");
+    let told = clients(&hidden).unwrap();
+    assert_eq!((told.len(), &told[0].clients), (1, &None));
+    assert!(brick_failed(&hidden));
     let elsewhere = refusal("clients--nobody-elsewhere--xml");
     assert!(clients(&elsewhere).is_err() && brick_failed(&elsewhere));
     let whole = xml("volume-status-clients--rep3");
     for (from, to) in [
         ("<clientCount>6<", "<clientCount>7<"),
-        ("<nodeCount>3<", "<nodeCount>4<"),
         ("10.77.0.15:49139", "10.77.0.15"),
         ("<status>1<", "<status>?<"),
         ("<path>/bricks/d1/rep3</path>", "<path/>"),

@@ -82,7 +82,7 @@ fn the_simulated_pool_answers_as_the_real_one() {
             if seen != wanted {
                 let lines = acts::difference(&seen, &wanted);
                 let words = match seen {
-                    Seen::Outcome(..) => real.words(),
+                    Seen::Outcome(..) | Seen::Told(..) => real.words(),
                     _ => String::new(),
                 };
                 failures.push(format!("{part}: {act}\n{lines}{words}"));

@@ -288,22 +288,12 @@ fn hollow(list: &super::answer::Element) -> bool {
 }
 
 /// `volume status` tells of bricks and daemons alike as nodes; a brick's path begins with `/`. Bricks of a
-/// host that is not connected are missing from the list, which nothing in the answer shows.
+/// host that is not connected are missing from the list, which nothing in the answer shows: `nodeCount` is too large where the host that
+/// was asked has several bricks of the volume (measured on 10.3).
 fn status(answer: &Answer) -> Verdict {
     let volumes = answer.root.descendants("volume");
     if volumes.is_empty() {
         return (Class::Ok, "empty");
-    }
-    for volume in &volumes {
-        let want = volume
-            .text_of("nodeCount")
-            .and_then(|count| count.parse::<usize>().ok());
-        let have = volume.all("node").count();
-        match want {
-            Some(3) if have == 1 => return (Class::Ok, "one-node-of-three"),
-            Some(want) if have < want => return (Class::Ok, "nodes-missing"),
-            _ => {}
-        }
     }
     let down = |node: &&super::answer::Element| {
         node.text_of("path")

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickClients, BrickFacts, PoolView, Search, Volume, VolumeStatus};
+use crate::gluster::model::{
+    BrickClients, BrickFacts, PoolView, Search, Volume, VolumeBrick, VolumeStatus,
+};
 use crate::gluster::names::Brick;
 use crate::gluster::operation::Gluster;
 
@@ -13,7 +15,7 @@ use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
 use super::validate::ValidVolume;
 use super::volume::{Situation, blocked, bricks_of};
-use super::{Plan, cluster, ownership, place, trash};
+use super::{Plan, cluster, health, ownership, place, trash};
 
 /// What deletion comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +123,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
             want.volume
         ));
     }
-    match (volume.status, use_of(volume, situation)) {
+    match (volume.status, use_of(want, volume, situation)) {
         (VolumeStatus::Started, Use::By(who)) => return wait(who),
         // a brick that hangs may do so for ever
         (VolumeStatus::Started, Use::Unknown(why)) => return wait_or_leave(why),
@@ -249,9 +251,9 @@ const NAMED: usize = 3;
 
 /// Who still has the volume mounted: elsewhere by what the bricks say, on storage hosts by what these have mounted. From there
 /// gluster's own daemons are connected, too, so that the address of such a host tells nothing.
-pub(super) fn use_of(volume: &Volume, situation: Situation<'_>) -> Use {
+pub(super) fn use_of(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Use {
     // a host that does not answer is told before its bricks, which are not heard for that reason
-    match (on_storage(situation), elsewhere(volume, situation)) {
+    match (on_storage(situation), elsewhere(want, volume, situation)) {
         (Use::By(who), _) | (_, Use::By(who)) => Use::By(who),
         (Use::Unknown(why), _) | (_, Use::Unknown(why)) => Use::Unknown(why),
         (Use::Nobody, Use::Nobody) => Use::Nobody,
@@ -263,7 +265,7 @@ pub(super) fn use_of(volume: &Volume, situation: Situation<'_>) -> Use {
 ///
 /// A brick without any client answers like one that could not be asked ([`BrickClients`]). Where self-heal or quota daemons
 /// must be among its clients that is unknown; a distributed volume without quota has none, and there it counts as nobody.
-fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
+fn elsewhere(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Use {
     let view = situation.view;
     let unknown = |why: &str| {
         Use::Unknown(format!(
@@ -287,12 +289,23 @@ fn elsewhere(volume: &Volume, situation: Situation<'_>) -> Use {
             "the volume is mounted on {stranger}; unmount it there"
         ));
     }
+    let online = health::online(want, situation.pool);
+    let runs = |brick: &VolumeBrick| {
+        online.iter().any(|(one, online)| {
+            one.host.as_str() == brick.host
+                && one.path.as_str() == brick.path
+                && *online == Some(true)
+        })
+    };
     for brick in &volume.bricks {
         let told = clients
             .iter()
             .find(|told| told.host == brick.host && told.path == brick.path);
         let name = format!("{}:{}", brick.host, brick.path);
         match told {
+            None if runs(brick) => {
+                return unknown(&format!(": gluster told nothing of the brick {name}"));
+            }
             None => {
                 return unknown(&format!(
                     ": the brick {name} does not run, and clients may wait for it; start it (`gluster volume start {} force`), or, where nobody has the volume mounted, stop the volume by hand",

@@ -162,8 +162,8 @@ fn wanted_by(wish: &Wish) -> Option<String> {
 }
 
 /// Why a volume that is to be stopped is not.
-fn stop_blocked(volume: &Volume, situation: Situation<'_>) -> Option<String> {
-    wanted_by(situation.wish).or_else(|| super::deletion::use_of(volume, situation).reason())
+fn stop_blocked(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> Option<String> {
+    wanted_by(situation.wish).or_else(|| super::deletion::use_of(want, volume, situation).reason())
 }
 
 /// What is allowed and dangerous all the same, to be told once.
@@ -613,7 +613,7 @@ fn plan_existing(
         steps = attach.steps;
     }
     if want.state == State::Stopped && volume.status == VolumeStatus::Started {
-        if let Some(why) = stop_blocked(volume, situation) {
+        if let Some(why) = stop_blocked(want, volume, situation) {
             let why = format!("volume {} is not stopped: {why}", want.volume);
             problem = Some(Finding::no(ConditionType::InSync, Reason::StopBlocked, why));
             recheck = Some(cluster::RETRY);

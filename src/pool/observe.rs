@@ -305,8 +305,9 @@ impl Pool {
         view
     }
 
-    /// Who is connected to each brick that told of it, or why that is not known. A brick without any client spoils the answer for all where
-    /// it is not on the host that was asked; of a volume that has no daemons such bricks may be many, and are asked one by one.
+    /// Who is connected to each brick that told of it, or why that is not known. A brick without any client spoils the answer: for all
+    /// where it is not on the host that was asked, for all after it where it is. Of a volume that has no daemons such bricks may be
+    /// many, and are asked one by one.
     async fn clients(
         &self,
         from: &HostName,
@@ -315,8 +316,10 @@ impl Pool {
     ) -> Result<Vec<BrickClients>, String> {
         let answer = self.ask_clients(from, Gluster::Clients(volume.clone()));
         let answer = answer.await?;
-        if !(output::brick_failed(&answer) && self.has_no_daemons(volume)) {
-            return output::clients(&answer).map_err(|why| {
+        let told = output::clients(&answer);
+        let all_told = told.as_ref().is_ok_and(|told| told.len() == bricks.len());
+        if all_told || !(output::brick_failed(&answer) && self.has_no_daemons(volume)) {
+            return told.map_err(|why| {
                 debug!(%volume, %why, said = answer.stdout, "an answer that tells nothing of clients");
                 why.to_string()
             });

@@ -158,6 +158,32 @@ fn layouts() -> Vec<Layout> {
     ]
 }
 
+/// Two bricks on each host, that nobody has mounted and that have no daemons: what gluster says of its clients is spoiled, whoever is
+/// asked.
+fn without_clients() -> Layout {
+    Layout {
+        name: "nobody",
+        spec: json!({"distribute": 12}),
+        exact: &[
+            "node1:/srv/bricks/d1/nobody/one",
+            "node1:/srv/bricks/d1/nobody/two",
+            "node2:/srv/bricks/d1/nobody/one",
+            "node2:/srv/bricks/d1/nobody/two",
+            "node3:/srv/bricks/d1/nobody/one",
+            "node3:/srv/bricks/d1/nobody/two",
+            "node4:/srv/bricks/d1/nobody/one",
+            "node4:/srv/bricks/d1/nobody/two",
+            "node5:/srv/bricks/d1/nobody/one",
+            "node5:/srv/bricks/d1/nobody/two",
+            "node6:/srv/bricks/d1/nobody/one",
+            "node6:/srv/bricks/d1/nobody/two",
+        ],
+        type_name: "Distribute",
+        count: "12",
+        set: Where::default(),
+    }
+}
+
 #[test]
 fn every_layout_on_six_hosts() {
     let Some(lab) = GlusterLab::up_or_skip(6, 1) else {
@@ -190,15 +216,27 @@ fn every_layout_on_six_hosts() {
     stage("files lie where they should");
     runtime.block_on(stopped_and_started(&world, &all[2]));
     stage("stopped and started");
-    for layout in all.iter().filter(|layout| {
-        ["distribute-arbiter", "distribute-disperse", "exact"].contains(&layout.name)
-    }) {
+    let some = [
+        "three",
+        "distribute-arbiter",
+        "distribute-disperse",
+        "exact",
+    ];
+    for layout in all.iter().filter(|layout| some.contains(&layout.name)) {
+        world.unmount(layout.name);
         runtime.block_on(world.delete(layout));
         world.is_in_the_trash(layout);
         world.restore(layout);
         data::reads(&world, layout);
     }
     stage("from the trash and back");
+    let nobody = without_clients();
+    runtime.block_on(async {
+        world.make(std::slice::from_ref(&nobody)).await;
+        world.delete(&nobody).await;
+    });
+    world.is_in_the_trash(&nobody);
+    stage("bricks that have no client at all are deleted, too");
     data::is_read_with_hosts_dead(&world, &all);
     stage("read with hosts dead");
 }

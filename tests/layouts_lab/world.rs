@@ -294,7 +294,6 @@ impl<'a> World<'a> {
 
     /// To the trash, with its manifest.
     pub async fn delete(&self, layout: &Layout) {
-        self.unmount(layout.name);
         let mut spec = layout.fields();
         spec["state"] = json!("Stopped");
         let want = self.want(layout.name, &spec);

@@ -24,7 +24,13 @@ pub fn changes_hands(world: &World) {
         world.hosts.address("client1"),
         world.hosts.address("client2"),
     );
-    let single = OneWriter::new(world, "single", &json!({"capacity": "64Mi"}));
+    // two bricks of it on each host: what gluster says of its clients counts those twice
+    let layout = json!({"replicate": {"copies": 3}, "distribute": 2});
+    let single = OneWriter::new(
+        world,
+        "single",
+        &json!({"layout": layout, "capacity": "64Mi"}),
+    );
     assert_eq!(single.allowed(), NOBODY, "no pod wants it yet");
     assert!(!single.mounts("client1"), "nobody is let in");
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{BrickClients, VolumeStatus};
+use gluster_operator::gluster::model::{BrickClients, HostView, VolumeStatus};
 use gluster_operator::gluster::names::HostName;
 use gluster_operator::plan::attach::{PodUse, Wish};
 use gluster_operator::plan::deletion::{self, Deletion};
@@ -186,6 +186,49 @@ fn a_volume_whose_clients_are_not_known_is_neither_stopped_nor_deleted() {
                 assert_eq!(!going.steps.is_empty(), stops, "{clients:?} {unsteady}");
             });
         }
+    }
+}
+
+/// A brick that runs and was left out of the answer is not told to be down: starting it would change nothing.
+#[test]
+fn a_brick_of_which_gluster_told_nothing_is_told_as_such() {
+    let spec = |state: &str| json!({"layout": {"distribute": 3}, "state": state});
+    let (world, cluster, _) = ready(spec("Started"), 3);
+    let stop = want(&cluster, spec("Stopped"), &[]);
+    let mut left_out = clients(&world, Some(&[]));
+    let brick = left_out.remove(1);
+    for (online, told) in [
+        (Some(true), "gluster told nothing of the brick"),
+        (Some(false), "does not run, and clients may wait for it"),
+        (None, "does not run, and clients may wait for it"),
+    ] {
+        let mut pool = world.view(&cluster);
+        for host in pool.hosts.values_mut() {
+            let HostView::Answered(facts) = host else {
+                continue;
+            };
+            let bricks = &mut facts.state.volumes[0].bricks;
+            let own = bricks.iter_mut().filter(|one| one.path == brick.path);
+            own.filter(|one| one.online.is_some())
+                .for_each(|one| one.online = online);
+        }
+        world.with(&stop, &cluster, |situation| {
+            let mut view = situation.view.clone();
+            view.clients = Some(left_out.clone());
+            let (pool, view) = (&pool, &view);
+            let situation = Situation {
+                pool,
+                view,
+                ..situation
+            };
+            let found = volume::plan(&stop, situation);
+            let why = found
+                .findings
+                .iter()
+                .rfind(|one| one.reason == Reason::StopBlocked);
+            let why = &why.unwrap().message;
+            assert!(why.contains(told) && why.contains(&brick.path), "{why}");
+        });
     }
 }
 

@@ -58,6 +58,8 @@ impl fmt::Display for Act {
 pub enum Seen {
     /// Of a command for glusterd.
     Outcome(Class, &'static str),
+    /// The same of one that succeeded, and what a parser made of it.
+    Told(Class, String),
     /// What a parser made of it.
     Read(String),
     /// Exit codes.
@@ -69,7 +71,7 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Outcome(class, detail) => write!(f, "{} {detail}", class.as_str()),
-            Self::Read(text) => write!(f, "{text}"),
+            Self::Read(text) | Self::Told(_, text) => write!(f, "{text}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -95,7 +97,7 @@ impl Seen {
     /// What an operation came to; `None` for what is no operation.
     pub fn class(&self) -> Option<Class> {
         match self {
-            Self::Outcome(class, _) => Some(*class),
+            Self::Outcome(class, _) | Self::Told(class, _) => Some(*class),
             Self::Exits(exits) if exits.iter().all(|exit| *exit == Some(0)) => Some(Class::Ok),
             Self::Exits(_) => Some(Class::Refused),
             Self::Read(_) | Self::Nothing => None,
@@ -247,7 +249,26 @@ pub fn outcome(family: Family, output: &Output) -> Seen {
     if family == Family::QuotaList && outcome.class == Class::Ok {
         return Seen::Read(rounded(output::quota(output)));
     }
+    if family == Family::VolumeStatus && outcome.class == Class::Ok {
+        return Seen::Told(outcome.class, bricks_told(output));
+    }
     Seen::Outcome(outcome.class, outcome.detail)
+}
+
+/// Which bricks told of clients and which of nothing, and how many nodes gluster says there are.
+fn bricks_told(output: &Output) -> String {
+    let (_, count) = output.stdout.split_once("<nodeCount>").unwrap_or_default();
+    let (count, _) = count.split_once('<').unwrap_or_default();
+    let mut text = format!("nodeCount {count}\n");
+    for brick in output::clients(output).unwrap_or_default() {
+        let told = if brick.clients.is_some() {
+            "clients"
+        } else {
+            "nothing"
+        };
+        let _ = writeln!(text, "{}:{} told {told}", brick.host, brick.path);
+    }
+    text
 }
 
 impl Act {

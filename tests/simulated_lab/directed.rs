@@ -296,6 +296,21 @@ pub fn pool(second: &str) -> Vec<Act> {
         start("node1", "coded"),
         start("node1", "arbiter"),
         Act::Look(ALL),
+        // several bricks of it on one host: with daemons as clients, and with nobody
+        start("node1", "codeds"),
+        Act::Look(ALL),
+        clients("node2", "codeds"),
+        clients("node1", "codeds"),
+        stop("node1", "codeds"),
+        create("node1", "narrow", ONE, &["node2:narrow-1", "node2:narrow-2", "node2:narrow-3"]),
+        start("node1", "narrow"),
+        Act::Look(ALL),
+        clients("node2", "narrow"),
+        clients("node1", "narrow"),
+        brick_clients("node2", "narrow", ("node2", "narrow-2")),
+        stop("node1", "narrow"),
+        delete("node1", "narrow"),
+        Act::Look(ALL),
     ]);
     acts
 }

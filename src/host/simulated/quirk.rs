@@ -71,6 +71,8 @@ quirks! {
     LeakedLimit,
     /// An error that the CLI finds by itself ends what it reads from standard input; a refusal of glusterd does not.
     CliErrorEndsBatch,
-    /// A brick that has no client at all answers the question for its clients as if it had not been asked.
+    /// A brick that has no client at all answers the question for its clients as if it had not been asked, and all after it are left out.
     NoClientsLooksUnasked,
+    /// The host that is asked for clients counts each further brick of its own that runs twice.
+    OwnBricksCountTwice,
 }

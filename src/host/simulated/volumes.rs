@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::gluster::outcome::Output;
 
 use super::Quirk;
-use super::answers::{self, Tail, done, refused};
+use super::answers::{self, Tail, refused};
 use super::files::{GFID, VOLUME_ID};
 use super::gluster::Phase;
 use super::world::{Brick, Machine, Volume, World};
@@ -193,7 +193,8 @@ impl World {
             );
         }
         let unasked = clients.is_empty() && !self.off.contains(&Quirk::NoClientsLooksUnasked);
-        let (mut nodes, mut count) = (String::new(), 0);
+        let (mut nodes, mut count, mut own) = (String::new(), 0_usize, 0_usize);
+        let mut left_out = false;
         for brick in &volume.bricks {
             let Some(machine) = self
                 .by_uuid(&brick.uuid)
@@ -203,6 +204,10 @@ impl World {
             };
             count += 1;
             let online = machine.running.contains(&brick.path);
+            own += usize::from(online && machine.name == host);
+            if left_out {
+                continue;
+            }
             let (status, port, pid) = if online {
                 ("1", "49152", "4711")
             } else {
@@ -215,14 +220,28 @@ impl World {
             );
             if online && unasked {
                 nodes += "          <clientsStatus/>\n";
+                left_out = true;
             } else if online {
                 nodes += &connections(&clients);
             }
             nodes += "        </node>\n";
         }
-        done(&format!(
-            "  <volStatus>\n    <volumes>\n      <volume>\n        <volName>{name}</volName>\n        <nodeCount>{count}</nodeCount>\n{nodes}      </volume>\n    </volumes>\n  </volStatus>\n"
-        ))
+        if !left_out && own > 1 && self.quirk(Quirk::OwnBricksCountTwice) {
+            count += own - 1;
+        }
+        let error = if left_out {
+            "Glusterd Syncop Mgmt brick op 'Status' failed. Please check brick log file for details."
+        } else {
+            ""
+        };
+        answers::xml(
+            0,
+            0,
+            error,
+            &format!(
+                "  <volStatus>\n    <volumes>\n      <volume>\n        <volName>{name}</volName>\n        <nodeCount>{count}</nodeCount>\n{nodes}      </volume>\n    </volumes>\n  </volStatus>\n"
+            ),
+        )
     }
 
     /// Who is connected to the bricks that run: mounts, and the daemons of all hosts where there are any.
