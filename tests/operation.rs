@@ -327,7 +327,7 @@ fn host_commands_word_for_word() {
         (
             Operation::FindBricks { device: device.clone(), volume: volume() },
             false,
-            vec!["env LC_ALL=C find /d -mindepth 1 -maxdepth 1 -name shop_data-???????? -printf %y %f\\0".into()],
+            vec!["env LC_ALL=C find /d -mindepth 1 -maxdepth 1 -name shop_data-????????* -printf %y %f\\0".into()],
         ),
         (
             Operation::ListTrash { device: device.clone() },

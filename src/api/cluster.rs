@@ -59,7 +59,8 @@ pub struct GlusterClusterSpec {
     /// Who may put volumes on this pool.
     #[serde(default)]
     pub tenancy: Tenancy,
-    /// Who may mount volumes of this pool, unless a volume says it itself. Absent: anybody who reaches the ports.
+    /// Who may mount volumes of this pool, but those with a ReadWriteOnce claim, which let in one node. Absent: anybody who reaches the
+    /// ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
     /// The id of another operator, or of a deleted GlusterCluster, whose pool this one is told to take. The
@@ -362,6 +363,10 @@ pub struct NodeStatus {
     /// The version of GlusterFS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Its own IP addresses, as it told them last: bricks know its daemons by them, and a Kubernetes node that has one of them is this
+    /// host, also while it is silent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// Whether it answers and is in the pool.
     pub connected: bool,
     /// True for a host that left `spec.nodes` and is not detached yet.

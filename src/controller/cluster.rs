@@ -294,7 +294,11 @@ pub(super) async fn usable(
         Err(error) => return refused(super::error::chain(&error)),
     };
     let version = secret.resource_version().unwrap_or_default();
-    let pool = context.pools.put(want.clone(), ssh, &version, credentials);
+    let before = object.status.as_ref();
+    let before = before.map_or(&[][..], |status| &status.nodes);
+    let pool = context
+        .pools
+        .put(want.clone(), ssh, &version, credentials, before);
     Ok(Ok((Arc::new(want), pool)))
 }
 
@@ -380,6 +384,10 @@ fn describe(status: &mut GlusterClusterStatus, before: &GlusterClusterStatus, se
             version: facts
                 .map(|facts| facts.version.clone())
                 .or_else(|| old?.version.clone()),
+            addresses: match view.addresses.get(&node.name) {
+                Some(told) => told.iter().cloned().collect(),
+                None => old.map_or_else(Vec::new, |old| old.addresses.clone()),
+            },
             connected: member.members.contains_key(&node.name),
             leaving: false,
             devices: node.devices.iter().filter_map(seen).collect(),

@@ -253,6 +253,7 @@ mod tests {
         let later = HostView::Answered(Box::default());
         let later = PoolView {
             hosts: BTreeMap::from([("n1".parse().unwrap(), later)]),
+            ..PoolView::default()
         };
         let remembered = |uid: &str| {
             (

@@ -332,6 +332,7 @@ mod tests {
         };
         PoolView {
             hosts: hosts.iter().map(host).collect::<BTreeMap<_, _>>(),
+            ..PoolView::default()
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::api::cluster::Ssh;
+use crate::api::cluster::{NodeStatus, Ssh};
 use crate::gluster::names::VolumeName;
 use crate::host::{Credentials, Host, SshConfig, SshHost};
 use crate::plan::upkeep::Former;
@@ -64,13 +64,14 @@ impl Registry {
     }
 
     /// The pool of that cluster, made anew where the way to its hosts changed. New credentials are handed to the connections
-    /// that there are.
+    /// that there are. `before` is what status remembers of the hosts.
     pub(super) fn put(
         &self,
         want: ValidCluster,
         ssh: &Ssh,
         secret_version: &str,
         credentials: Credentials,
+        before: &[NodeStatus],
     ) -> Arc<Pool> {
         self.judge(want.name.as_str());
         let mut entries = self.entries();
@@ -108,6 +109,13 @@ impl Registry {
             .or_default()
             .clone();
         let pool = Arc::new(Pool::with(hosts.collect(), slot, ledger));
+        // a host that is silent now has told them to the controller of before
+        let told = before.iter().filter(|node| !node.addresses.is_empty());
+        let told = told.filter_map(|node| {
+            let addresses = node.addresses.iter().cloned().collect();
+            Some((node.name.parse().ok()?, addresses))
+        });
+        pool.told_before(told.collect());
         let name = want.name.as_str().to_owned();
         let entry = Entry {
             nodes: want.nodes.clone(),

@@ -12,9 +12,9 @@ use kube::{Api, ResourceExt};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use crate::gluster::names::HostName;
-use crate::plan::attach::{NodeFacts, PodUse, Wish};
+use crate::plan::attach::{self, NodeFacts, PodUse, Wish};
 use crate::plan::validate::ValidCluster;
+use crate::pool::Pool;
 
 use super::context::Context;
 use super::error::{Error, api};
@@ -102,6 +102,7 @@ pub(super) async fn wish(
     namespace: &str,
     claim: &str,
     cluster: &ValidCluster,
+    pool: &Pool,
 ) -> Result<Wish, Error> {
     let pods = pods(context, namespace, claim).await?;
     let nodes: Api<Node> = Api::all(context.client.clone());
@@ -114,7 +115,7 @@ pub(super) async fn wish(
         .iter()
         .map(|node| (node.name_any(), node_facts(node)))
         .collect();
-    let storage = storage(cluster).await;
+    let storage = storage(cluster, pool).await;
     Ok(Wish {
         pods,
         nodes,
@@ -123,19 +124,26 @@ pub(super) async fn wish(
     })
 }
 
-/// Addresses that the names of storage hosts stand for, for hosts that do not answer and so do not tell their own: bricks know their
-/// clients by address. One that does not resolve leaves its host a stranger, and strangers make a fence wait.
-pub(super) async fn storage(cluster: &ValidCluster) -> BTreeMap<HostName, BTreeSet<String>> {
-    let named = cluster.nodes.iter().filter(|node| {
-        let address = node.address.as_str();
-        address.parse::<IpAddr>().is_err()
-    });
-    let found = named.map(|node| async move {
+/// Addresses that the names of storage hosts stand for, for hosts that do not answer, or are not asked, and so do not tell their own:
+/// bricks know their clients by address. One that does not resolve leaves its host a stranger, and strangers make a fence wait. Which peers
+/// there are that the cluster does not list is known from the last look.
+pub(super) async fn storage(
+    cluster: &ValidCluster,
+    pool: &Pool,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let listed = cluster.nodes.iter().map(|node| node.address.to_string());
+    let last = pool.latest();
+    let others = last.map_or_else(Vec::new, |view| attach::unlisted(cluster, &view));
+    let names = listed.chain(others.into_iter().flatten());
+    let names: BTreeSet<String> = names
+        .filter(|name| name.parse::<IpAddr>().is_err())
+        .collect();
+    let found = names.into_iter().map(|name| async move {
         // a name server that is down must not keep a database from moving
-        let found = timeout(LOOKUP, lookup_host((node.address.as_str(), 0))).await;
+        let found = timeout(LOOKUP, lookup_host((name.as_str(), 0))).await;
         let addresses = found.ok().and_then(Result::ok).into_iter().flatten();
-        let addresses = addresses.map(|address| address.ip().to_string());
-        (node.name.clone(), addresses.collect())
+        let addresses = addresses.map(|address| address.ip().to_string()).collect();
+        (name, addresses)
     });
     join_all(found).await.into_iter().collect()
 }

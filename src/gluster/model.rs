@@ -330,6 +330,9 @@ pub enum Search {
 pub struct PoolView {
     /// Each host that was asked, by the name that the cluster gives it.
     pub hosts: BTreeMap<HostName, HostView>,
+    /// The addresses that each host had by its own word when it last answered ([`HostFacts::addresses`]), of hosts that left the cluster,
+    /// too: one that is silent goes on to connect to bricks from them. No entry: it never told.
+    pub addresses: BTreeMap<HostName, BTreeSet<String>>,
 }
 
 impl PoolView {

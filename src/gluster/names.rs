@@ -188,21 +188,40 @@ name!(
 
 name!(
     /// The name of something in `.trash` of a device that we may have put there: a volume's name, 8 hex digits of its object's uid,
-    /// for a creation that was cut off `-torn-` and a time, and for a brick that was named by hand 8 hex digits of its path.
+    /// for a creation that was cut off `-torn-` and a time; then for a brick that was named by hand 8 hex digits of its path, and for a
+    /// second brick on the device and further ones their number.
     TrashName, "name in the trash",
-    "<volume>-<8 hex digits>, then at most -torn-<digits> and -<8 hex digits>",
+    "<volume>-<8 hex digits>, then at most -torn-<digits>, and -<8 hex digits> or -<2 to 8>",
     trash_name
 );
 
+/// The most bricks of one volume on one device: more would share its disk.
+pub const BRICKS_ON_A_DEVICE: u32 = 8;
+
+fn is_hex(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether that is the number of a second brick of a volume on one device, or of a further one.
+fn is_further(text: &str) -> bool {
+    text.len() == 1 && matches!(text.parse(), Ok(2..=BRICKS_ON_A_DEVICE))
+}
+
+/// Whether that is what comes behind `<volume>-` in the name of a brick's directory: 8 hex digits of the uid of its object, and `-<2 to 8>`
+/// where the device has several bricks of the volume.
+pub fn is_directory_end(text: &str) -> bool {
+    match text.split_once('-') {
+        Some((digits, number)) => is_hex(digits) && is_further(number),
+        None => is_hex(text),
+    }
+}
+
 fn trash_name(text: &str) -> bool {
-    let hex = |text: &str| {
-        text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
     let digits =
         |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let directory = |text: &str| {
         text.rsplit_once('-')
-            .is_some_and(|(volume, id)| hex(id) && volume.parse::<VolumeName>().is_ok())
+            .is_some_and(|(volume, id)| is_hex(id) && volume.parse::<VolumeName>().is_ok())
     };
     let base = |text: &str| {
         directory(text)
@@ -213,7 +232,7 @@ fn trash_name(text: &str) -> bool {
     base(text)
         || text
             .rsplit_once('-')
-            .is_some_and(|(head, hash)| hex(hash) && base(head))
+            .is_some_and(|(head, end)| (is_hex(end) || is_further(end)) && base(head))
 }
 
 /// The xattr of a brick root that says whose brick it is.
@@ -308,14 +327,22 @@ impl OwnerMark {
     /// told to take over from; the object's own uid may differ: then the object was deleted, its volume retained, and
     /// the object made again.
     pub fn same_object(&self, other: &Self, take_over: Option<&OwnerId>) -> bool {
-        match (self.parts(), other.parts()) {
-            (Some((owner, object, _)), Some((other_owner, other_object, _))) => {
+        match self.parts().zip(other.parts()) {
+            Some(((owner, object, _), (other_owner, other_object, _))) => {
                 object == other_object
                     && (owner == other_owner
                         || take_over.is_some_and(|from| from.as_str() == other_owner))
             }
-            _ => false,
+            None => false,
         }
+    }
+
+    /// The pool owner of `other`, if that is another one and all but for it is the same namespace (by uid) and name: the GlusterCluster
+    /// was made anew, or two share a pool.
+    pub fn other_owner<'a>(&self, other: &'a Self) -> Option<&'a str> {
+        let ((owner, object, _), (other_owner, other_object, _)) =
+            self.parts().zip(other.parts())?;
+        (object == other_object && owner != other_owner).then_some(other_owner)
     }
 }
 

@@ -723,7 +723,7 @@ impl Operation {
                 "-maxdepth",
                 "1",
                 "-name",
-                &format!("{volume}-????????"),
+                &format!("{volume}-????????*"),
                 "-printf",
                 "%y %f\\0",
             ])],

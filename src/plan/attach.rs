@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
-use crate::gluster::model::{BrickClients, PoolView, Volume};
+use crate::gluster::model::{BrickClients, Peer, PoolView, Volume};
 use crate::gluster::names::{
-    ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, HostName, OptionKey, OptionValue, VolumeName,
+    ALLOW_NOBODY as NOBODY, ALLOW_OPTION as ALLOW, HostName, OptionKey, OptionValue, Uuid,
+    VolumeName,
 };
 
 use super::Plan;
@@ -51,8 +52,8 @@ pub struct Wish {
     pub pods: Vec<PodUse>,
     /// All nodes.
     pub nodes: BTreeMap<String, NodeFacts>,
-    /// Addresses that the names of the storage hosts stand for. What the hosts say themselves is in the picture of the pool.
-    pub storage: BTreeMap<HostName, BTreeSet<String>>,
+    /// Addresses that names of storage hosts stand for. What the hosts say themselves is in the picture of the pool.
+    pub storage: BTreeMap<String, BTreeSet<String>>,
     /// The claim of the volume where it is bound, as `namespace/name`: a pod may mount it at any time.
     pub claim: Option<String>,
 }
@@ -61,9 +62,13 @@ pub struct Wish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageHost {
     /// Its name.
-    pub name: HostName,
+    pub name: String,
     /// From these it may be connected to bricks.
     pub addresses: BTreeSet<String>,
+    /// Whether its own addresses are among them: they are not when it never told them.
+    pub told: bool,
+    /// Whether the cluster lists it. One that it does not is a peer all the same, and is asked nothing.
+    pub listed: bool,
     /// Where it has the volume mounted; `None`: that is not known.
     pub mounts: Option<Vec<String>>,
 }
@@ -77,28 +82,73 @@ impl StorageHost {
             .is_ok_and(|address| address.is_loopback());
         self.addresses.contains(address) || (is_loopback && self.addresses.contains(&brick.host))
     }
+
+    /// Whether a Kubernetes node is this host, as far as that can be told. One whose own addresses are not known may be known to
+    /// Kubernetes by one of these: then its name has to do.
+    fn may_be(&self, node: &str, addresses: &[&str]) -> bool {
+        addresses
+            .iter()
+            .any(|address| self.addresses.contains(*address))
+            || (!self.told && self.name.eq_ignore_ascii_case(node))
+    }
 }
 
-/// All addresses of the storage hosts that are known: those that they have themselves, on whatever network, and those by which we call
-/// them.
-fn addresses<'a>(
-    cluster: &'a ValidCluster,
-    pool: &PoolView,
-    wish: &Wish,
-) -> impl Iterator<Item = (&'a HostName, BTreeSet<String>)> {
-    cluster.nodes.iter().map(move |node| {
-        let mut all: BTreeSet<String> = [node.name.to_string(), node.address.to_string()].into();
-        if let Some(facts) = pool.facts(&node.name) {
-            all.extend(facts.addresses.iter().cloned());
+/// The storage hosts: those of the cluster, and other peers of the pool, whose daemons are clients of each brick as well: hosts that left
+/// the cluster and have bricks, and those that never were in it. Where a volume is mounted on them is not said here.
+fn hosts(cluster: &ValidCluster, pool: &PoolView, wish: &Wish) -> Vec<StorageHost> {
+    let host = |names: Vec<String>, listed: bool| {
+        let told = names.iter().filter_map(|name| {
+            let name: HostName = name.parse().ok()?;
+            pool.addresses.get(&name)
+        });
+        let told: Vec<&BTreeSet<String>> = told.collect();
+        let resolved = names.iter().filter_map(|name| wish.storage.get(name));
+        let more = told.iter().copied().chain(resolved).flatten().cloned();
+        StorageHost {
+            name: names.first().cloned().unwrap_or_default(),
+            told: !told.is_empty(),
+            addresses: more.chain(names.iter().cloned()).collect(),
+            listed,
+            mounts: None,
         }
-        if let Some(found) = wish.storage.get(&node.name) {
-            all.extend(found.iter().cloned());
-        }
-        (&node.name, all)
-    })
+    };
+    let listed = cluster.nodes.iter();
+    let listed =
+        listed.map(|node| host(vec![node.name.to_string(), node.address.to_string()], true));
+    let others = unlisted(cluster, pool).into_iter();
+    listed
+        .chain(others.map(|names| host(names, false)))
+        .collect()
 }
 
-/// The storage hosts.
+/// The names of each peer that is not in the cluster, that by which it was probed first.
+pub fn unlisted(cluster: &ValidCluster, pool: &PoolView) -> Vec<Vec<String>> {
+    let is_listed = |peer: &Peer| {
+        let has_name = |name: &str| peer.is_named(name);
+        let mut nodes = cluster.nodes.iter();
+        nodes.any(|node| {
+            let uuid = pool
+                .facts(&node.name)
+                .and_then(|facts| facts.state.uuid.as_ref());
+            uuid == Some(&peer.uuid)
+                || has_name(node.name.as_str())
+                || has_name(node.address.as_str())
+        })
+    };
+    let peers = pool.answered().flat_map(|(_, facts)| &facts.state.peers);
+    let mut found: BTreeMap<&Uuid, Vec<String>> = BTreeMap::new();
+    for peer in peers.filter(|peer| !is_listed(peer)) {
+        let names = found.entry(&peer.uuid).or_default();
+        for name in std::iter::once(&peer.hostname).chain(&peer.other_names) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The storage hosts, and where each has the volume mounted.
 pub(super) fn storage(situation: Situation<'_>) -> Vec<StorageHost> {
     let Situation {
         cluster,
@@ -107,12 +157,18 @@ pub(super) fn storage(situation: Situation<'_>) -> Vec<StorageHost> {
         wish,
         ..
     } = situation;
-    let host = |(name, addresses): (&HostName, BTreeSet<String>)| StorageHost {
-        name: name.clone(),
-        addresses,
-        mounts: view.mounts.get(name).and_then(|mounts| mounts.clone().ok()),
+    let mounts = |name: &str| {
+        view.mounts
+            .get(&name.parse::<HostName>().ok()?)?
+            .clone()
+            .ok()
     };
-    addresses(cluster, pool, wish).map(host).collect()
+    let hosts = hosts(cluster, pool, wish).into_iter();
+    let with_mounts = hosts.map(|host| StorageHost {
+        mounts: mounts(&host.name).filter(|_| host.listed),
+        ..host
+    });
+    with_mounts.collect()
 }
 
 /// Who is admitted now, by what gluster says.
@@ -161,6 +217,14 @@ impl Wish {
             .collect()
     }
 
+    /// The IPv4 addresses of a node; none of one that Kubernetes does not know.
+    fn addresses(&self, node: &str) -> Vec<&str> {
+        let facts = self.nodes.get(node).into_iter();
+        facts
+            .flat_map(|facts| facts.addresses.iter().map(String::as_str))
+            .collect()
+    }
+
     /// The node that wants the volume: that of a pod which is to run. The first by name where there are several.
     fn wanted(&self) -> Option<&str> {
         self.pods
@@ -179,19 +243,17 @@ pub fn asks_for_mounts(
     pool: &PoolView,
     wish: &Wish,
 ) -> bool {
-    let stores = |address: &str| {
-        let mut hosts = addresses(cluster, pool, wish);
-        hosts.any(|(_, of_host)| of_host.contains(address))
+    let stores = |holder: &str, addresses: Vec<&str>| {
+        let hosts = hosts(cluster, pool, wish);
+        hosts.iter().any(|host| host.may_be(holder, &addresses))
     };
     wish.wanted().is_some()
         && match holder(volume, &wish.nodes) {
             Holder::Nobody => true,
             Holder::Node(node) => {
-                let facts = wish.nodes.get(&node);
-                let mut addresses = facts.into_iter().flat_map(|facts| &facts.addresses);
-                wish.holding(&node).is_empty() && addresses.any(|address| stores(address))
+                wish.holding(&node).is_empty() && stores(&node, wish.addresses(&node))
             }
-            Holder::Stranger(addresses) => addresses.split(',').any(stores),
+            Holder::Stranger(addresses) => stores(&addresses, addresses.split(',').collect()),
         }
 }
 
@@ -236,9 +298,9 @@ pub fn plan(
             let holding = wish.holding(&node);
             if holding.is_empty() {
                 let facts = wish.nodes.get(&node);
-                let addresses = facts.into_iter().flat_map(|facts| &facts.addresses);
                 let is_off = facts.is_some_and(|facts| facts.out_of_service);
-                return match not_to_be_shut_out(&node, addresses, is_off, storage) {
+                let addresses = wish.addresses(&node);
+                return match not_to_be_shut_out(&node, &addresses, is_off, storage) {
                     Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
                     None => fence(name, &node),
                 };
@@ -265,10 +327,13 @@ pub fn plan(
                      shut out when that pod is gone or being deleted",
                     pod.node, pod.pod
                 )),
-                None => match not_to_be_shut_out(&address, address.split(','), false, storage) {
-                    Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
-                    None => fence(name, &address),
-                },
+                None => {
+                    let addresses: Vec<&str> = address.split(',').collect();
+                    match not_to_be_shut_out(&address, &addresses, false, storage) {
+                        Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
+                        None => fence(name, &address),
+                    }
+                }
             }
         }
         Holder::Nobody => {
@@ -345,16 +410,14 @@ fn addresses_of(node: &NodeFacts) -> Option<OptionValue> {
 /// Why a fence would not keep the holder out: GlusterFS gives its own hosts a volfile with a password, which `auth.allow` does not concern
 /// (tried on 10.3: a mount on a storage host went on after it). So of such a node it has to be known that nothing is mounted there, or that
 /// it is switched off.
-fn not_to_be_shut_out<A: AsRef<str>>(
+fn not_to_be_shut_out(
     holder: &str,
-    addresses: impl IntoIterator<Item = A>,
+    addresses: &[&str],
     is_off: bool,
     storage: &[StorageHost],
 ) -> Option<String> {
-    let host = addresses.into_iter().find_map(|address| {
-        let mut hosts = storage.iter();
-        hosts.find(|host| host.addresses.contains(address.as_ref()))
-    })?;
+    let mut hosts = storage.iter();
+    let host = hosts.find(|host| host.may_be(holder, addresses))?;
     let why = "GlusterFS lets its own hosts in whatever auth.allow says";
     match &host.mounts {
         Some(mounts) if mounts.is_empty() => None,
@@ -490,8 +553,10 @@ mod tests {
 
     fn storage_host(address: &str, mounts: Option<&[&str]>) -> StorageHost {
         StorageHost {
-            name: "n1".parse().unwrap(),
+            name: "n1".to_owned(),
             addresses: ["n1".to_owned(), address.to_owned()].into(),
+            told: true,
+            listed: true,
             mounts: mounts.map(|list| list.iter().map(|&at| at.to_owned()).collect()),
         }
     }

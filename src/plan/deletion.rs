@@ -277,17 +277,21 @@ fn elsewhere(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> U
         return unknown(&why.map(|why| format!(": {why}")).unwrap_or_default());
     };
     let storage = attach::storage(situation);
-    let mut addresses = clients.iter().flat_map(|brick| {
+    let connections = clients.iter().flat_map(|brick| {
         let of_brick = brick.clients.iter().flatten();
         of_brick.map(move |address| (brick, address))
     });
-    let is_storage = |(brick, address): &(&BrickClients, &String)| {
-        storage.iter().any(|host| host.is_client(brick, address))
-    };
-    if let Some((_, stranger)) = addresses.find(|client| !is_storage(client)) {
-        return Use::By(format!(
-            "the volume is mounted on {stranger}; unmount it there"
-        ));
+    let mut unlisted = None;
+    for (brick, address) in connections {
+        match storage.iter().find(|host| host.is_client(brick, address)) {
+            None => {
+                return Use::By(format!(
+                    "the volume is mounted on {address}; unmount it there"
+                ));
+            }
+            Some(host) if !host.listed => unlisted = Some(host),
+            Some(_) => {}
+        }
     }
     let online = health::online(want, situation.pool);
     let runs = |brick: &VolumeBrick| {
@@ -319,6 +323,13 @@ fn elsewhere(want: &ValidVolume, volume: &Volume, situation: Situation<'_>) -> U
             }
             Some(_) => {}
         }
+    }
+    if let Some(host) = unlisted {
+        let name = &host.name;
+        return unknown(&format!(
+            ": {name} is a peer that spec.nodes does not list, so its daemons are connected to the bricks, and it is not asked whether it has \
+             the volume mounted; list it, or detach it (`gluster peer detach {name}`)"
+        ));
     }
     if view.unsteady {
         return unknown(

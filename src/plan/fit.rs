@@ -7,10 +7,8 @@
 
 use std::cmp::Reverse;
 
+use crate::gluster::names::BRICKS_ON_A_DEVICE;
 use crate::gluster::operation::SetShape;
-
-/// More bricks of one volume than this are not placed on one device: they would share its disk.
-pub const PER_DEVICE: u32 = 8;
 
 /// What is known of a device that can take bricks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,7 +70,8 @@ impl Load {
 
 impl Room {
     fn fits(&self, bytes: u64) -> u64 {
-        let left = u64::from(PER_DEVICE) - (self.taken.len() as u64).min(u64::from(PER_DEVICE));
+        let left = u64::from(BRICKS_ON_A_DEVICE)
+            - (self.taken.len() as u64).min(u64::from(BRICKS_ON_A_DEVICE));
         self.free
             .checked_div(bytes)
             .map_or(left, |count| left.min(count))
@@ -89,7 +88,12 @@ impl Room {
             return (true, *number);
         }
         let is_free = |number: &u32| !self.taken.contains(number) && !self.begun.contains(number);
-        (false, (1..=PER_DEVICE).find(is_free).unwrap_or(PER_DEVICE))
+        (
+            false,
+            (1..=BRICKS_ON_A_DEVICE)
+                .find(is_free)
+                .unwrap_or(BRICKS_ON_A_DEVICE),
+        )
     }
 }
 

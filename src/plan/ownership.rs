@@ -49,7 +49,7 @@ pub fn for_change(
             Some(BrickFacts::Present {
                 owner: Some(found), ..
             }) => {
-                return Verdict::Foreign(format!("{brick} is marked as {found}"));
+                return Verdict::Foreign(marked(mark, brick, found));
             }
             Some(BrickFacts::Present { owner: None, .. }) => remark.push(brick.clone()),
         }
@@ -60,6 +60,16 @@ pub fn for_change(
         Verdict::Unknown(unreadable.join("; "))
     } else {
         Verdict::Foreign("its bricks do not carry our mark".into())
+    }
+}
+
+/// Says whose mark a brick carries that is not ours, and what to do where it is that of our object in a GlusterCluster of before.
+pub(super) fn marked(mark: &OwnerMark, brick: &Brick, found: &OwnerMark) -> String {
+    match mark.other_owner(found) {
+        Some(owner) => format!(
+            "{brick} is marked as {found}: that is this very object, of another GlusterCluster or of one that was deleted. If that one is gone, or shall hand it over, set spec.takeOver of the GlusterCluster to {owner:?}"
+        ),
+        None => format!("{brick} is marked as {found}"),
     }
 }
 

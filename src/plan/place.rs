@@ -1,7 +1,9 @@
 //! Where bricks go.
 
 use crate::gluster::model::{BrickFacts, DeviceFacts, PoolView, VolumeView};
-use crate::gluster::names::{Brick, Bytes, HostName, HostPath};
+use crate::gluster::names::{
+    BRICKS_ON_A_DEVICE, Brick, Bytes, HostName, HostPath, is_directory_end,
+};
 use crate::gluster::operation::SetShape;
 
 use super::fit::{self, Load, Room, Site};
@@ -152,7 +154,7 @@ fn site(
                 // the others are listed in its place, so that it keeps its number
                 return Room::default();
             }
-            let begun = (1..=fit::PER_DEVICE).filter(|number| {
+            let begun = (1..=BRICKS_ON_A_DEVICE).filter(|number| {
                 candidate(want, &node.name, device, *number)
                     .is_some_and(|place| begun(want, &place, view))
             });
@@ -389,13 +391,8 @@ pub fn of_brick(want: &ValidVolume, cluster: &ValidCluster, brick: &Brick) -> Op
 fn own_directory<'a>(volume: &str, path: &'a str) -> Option<&'a str> {
     let parent = path.strip_suffix("/brick")?;
     let (_, name) = parent.rsplit_once('/')?;
-    let digits = name.strip_prefix(volume)?.strip_prefix('-')?;
-    let (digits, number) = digits.split_once('-').unwrap_or((digits, "2"));
-    let ours = digits.len() == 8
-        && digits.chars().all(|c| c.is_ascii_hexdigit())
-        && matches!(number.parse::<u32>(), Ok(2..=fit::PER_DEVICE))
-        && number.len() == 1;
-    ours.then_some(parent)
+    let end = name.strip_prefix(volume)?.strip_prefix('-')?;
+    is_directory_end(end).then_some(parent)
 }
 
 /// Every place where a brick of this volume may lie, whether or not it fits there now: where to look for leftovers.
@@ -419,7 +416,7 @@ pub fn candidates(want: &ValidVolume, cluster: &ValidCluster) -> Vec<BrickPlace>
         .iter()
         .flat_map(|node| node.devices.iter().map(move |device| (&node.name, device)));
     // a device has no more bricks of a volume than there are sets
-    let most = want.sets.min(fit::PER_DEVICE);
+    let most = want.sets.min(BRICKS_ON_A_DEVICE);
     pairs
         .flat_map(|(host, device)| {
             (1..=most).filter_map(move |number| candidate(want, host, device, number))

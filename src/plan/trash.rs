@@ -175,8 +175,8 @@ fn note(brick: &Marks, now: u64) -> String {
 fn torn_at(name: &TrashName) -> Option<u64> {
     let (head, rest) = name.as_str().rsplit_once("-torn-")?;
     let time = match rest.split_once('-') {
-        // a brick that was named by hand has 8 digits of its path behind it
-        Some((time, hash)) if hash.len() == 8 => time,
+        // a brick that was named by hand has 8 digits of its path behind it, a further one on the device its number
+        Some((time, end)) if matches!(end.len(), 1 | 8) => time,
         Some(_) => return None,
         None => rest,
     };

@@ -397,13 +397,13 @@ fn plan_new(want: &ValidVolume, situation: Situation<'_>, near: &PoolView) -> Pl
                 ..
             }) => {
                 let what = match (owner, volume_id, empty) {
-                    (Some(owner), _, _) => format!("is marked as {owner}"),
-                    (None, Some(id), _) => format!("was a brick of a volume (id {id})"),
-                    (None, None, _) => "is not empty".into(),
+                    (Some(owner), _, _) => ownership::marked(&want.mark, &brick, owner),
+                    (None, Some(id), _) => format!("{brick} was a brick of a volume (id {id})"),
+                    (None, None, _) => format!("{brick} is not empty"),
                 };
                 return stuck(
                     Reason::NotOwned,
-                    format!("{brick} {what}; nothing is made there, and nothing is removed"),
+                    format!("{what}; nothing is made there, and nothing is removed"),
                 );
             }
             Some(BrickFacts::Unknown(why)) => {
@@ -480,7 +480,7 @@ fn may_be_elsewhere(want: &ValidVolume, situation: Situation<'_>) -> Option<Stri
 
 fn foreign(want: &ValidVolume, why: &str) -> Plan {
     let message = format!(
-        "a volume {} exists and is not ours: {why}; it is left alone. Choose another spec.volumeName",
+        "a volume {} exists and is not ours: {why}; it is left alone. For a new volume choose another spec.volumeName",
         want.volume
     );
     let mut plan = stuck(Reason::NotOwned, message.clone());

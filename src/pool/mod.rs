@@ -12,7 +12,7 @@ mod steady;
 mod trash;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ struct Memory {
     brick_starts: BTreeMap<VolumeName, (Instant, u32)>,
     /// Whether bricks have run for a while.
     steadiness: steady::Steadiness,
+    /// What each host last told of its own addresses.
+    addresses: BTreeMap<HostName, BTreeSet<String>>,
 }
 
 /// What is common to all [`Pool`]s of one GlusterCluster. An edit of its nodes makes a new pool, while reconciles that began before
@@ -150,6 +152,12 @@ impl Pool {
             .memory
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What the last look saw, however long ago; `None` before the first.
+    pub fn latest(&self) -> Option<Arc<PoolView>> {
+        let latest = &self.seen().latest;
+        latest.as_ref().map(|latest| latest.view.clone())
     }
 
     /// When our last write on that volume, or on the pool, had ended. A look that began before may not show it.

@@ -58,9 +58,16 @@ impl Pool {
         });
         let views = join_all(looks).await;
         let hosts: BTreeMap<HostName, HostView> = self.hosts.keys().cloned().zip(views).collect();
+        let mut view = PoolView {
+            hosts,
+            addresses: BTreeMap::new(),
+        };
+        let told = view.answered();
+        let told = told.map(|(name, facts)| (name.clone(), facts.addresses.clone()));
+        view.addresses = self.told(told.collect());
         let observation = Observation {
             started,
-            view: Arc::new(PoolView { hosts }),
+            view: Arc::new(view),
         };
         debug!(
             seconds = started.elapsed().as_secs_f64(),
@@ -69,6 +76,24 @@ impl Pool {
         self.settle(&observation);
         self.seen().latest = Some(observation.clone());
         observation
+    }
+
+    /// Remembers addresses that hosts told of themselves, and gives all that are known.
+    fn told(
+        &self,
+        now: BTreeMap<HostName, BTreeSet<String>>,
+    ) -> BTreeMap<HostName, BTreeSet<String>> {
+        let known = &mut self.memory().addresses;
+        known.extend(now.into_iter().filter(|(_, told)| !told.is_empty()));
+        known.clone()
+    }
+
+    /// What hosts told of their addresses before this process began; what it heard itself is newer.
+    pub fn told_before(&self, addresses: BTreeMap<HostName, BTreeSet<String>>) {
+        let known = &mut self.memory().addresses;
+        for (host, told) in addresses {
+            known.entry(host).or_insert(told);
+        }
     }
 
     /// Forgets writes without a known end once this look, which began after them, had an answer from every host, or the others

@@ -132,6 +132,7 @@ mod tests {
         let named = |at: usize| (format!("n{at}").parse().unwrap(), host(at));
         PoolView {
             hosts: [named(0), named(1)].into(),
+            ..PoolView::default()
         }
     }
 

@@ -250,7 +250,8 @@ fn leaving(world: &World) {
         VOLUMES,
         &on_pair(
             "spread",
-            &json!({"layout": {"distribute": 2}, "capacity": "64Mi", "deletionPolicy": "Delete"}),
+            // two bricks on each host
+            &json!({"layout": {"distribute": 4}, "capacity": "64Mi", "deletionPolicy": "Delete"}),
         ),
     );
     world.wait_volume("spread", SOON, "is as declared", as_declared);

@@ -39,6 +39,10 @@ fn faults_are_told_and_mended() {
                 || owners(world),
             );
             world.scene(
+                "a pool that was forgotten and is declared anew gets its volumes back by takeOver",
+                || anew(world),
+            );
+            world.scene(
                 "a device that is missing or on the root file system gets no brick",
                 || devices(world),
             );
@@ -54,6 +58,9 @@ fn faults_are_told_and_mended() {
         );
         world.scene("a device that is unmounted under running bricks", || {
             unmounted(world);
+        });
+        world.scene("a disk is dead, and another one takes its place", || {
+            replaced(world);
         });
     });
     world.scene("a host of another pool", || other_pool(world));
@@ -638,6 +645,116 @@ fn hung(world: &World) {
     world.wait_volume("patient", SOON, "is as declared", as_declared);
     data.is_whole();
     world.delete(&format!("{VOLUMES}/patient"));
+}
+
+/// As after an uninstall: all objects are gone, gluster goes on, and everything is applied once more.
+fn anew(world: &World) {
+    let pool = cluster("anew", &world.cluster_spec(&["node4"]));
+    let mut kept = volume("kept", &json!({"layout": {"distribute": 1}}));
+    kept["spec"]["clusterName"] = json!("anew");
+    let at = (format!("{CLUSTERS}/anew"), format!("{VOLUMES}/kept"));
+    let declare = || {
+        world.post(CLUSTERS, &pool);
+        world.wait_cluster("anew", SOON, "is as declared", as_declared);
+        world.post(VOLUMES, &kept);
+    };
+    declare();
+    world.wait_volume("kept", SOON, "is as declared", as_declared);
+    let owner = text(&world.get(&at.0).unwrap()["status"]["owner"]).to_owned();
+    let data = Mounted::of(world, &["node4"], "shop_kept");
+    for path in [&at.1, &at.0] {
+        world.delete(path);
+        world.wait_gone(path, SOON);
+    }
+    assert!(!world.path("node4", OWNER_FILE).exists());
+    declare();
+    let remedy = format!("set spec.takeOver of the GlusterCluster to {owner:?}");
+    world.wait_volume("kept", SOON, "is of the one before", |object| {
+        is_false(object, "Owned", "NotOwned", &["left alone", &remedy])
+    });
+    let take_over = |id: &str| world.patch(&at.0, &json!({"spec": {"takeOver": id}}));
+    take_over(&owner);
+    world.wait_volume("kept", SOON, "is ours", as_declared);
+    data.is_whole();
+    // it carries the mark of the new one by now
+    take_over("");
+    world.wait_cluster("anew", SOON, "is as declared", as_declared);
+    world.patch(
+        &at.1,
+        &json!({"spec": {"options": {"performance.cache-size": "48MB"}}}),
+    );
+    world.wait_volume("kept", SOON, "is changed", as_declared);
+    data.is_whole();
+    drop(data);
+    world.patch(&at.1, &json!({"spec": {"deletionPolicy": "Delete"}}));
+    for path in [&at.1, &at.0] {
+        world.delete(path);
+        world.wait_gone(path, Duration::from_secs(90));
+    }
+    let volumes = world.gluster("node4", &["volume", "list"]);
+    assert!(!volumes.contains("shop_kept"), "{volumes}");
+}
+
+/// What docs/faults.md says of a dead disk, word for word. Of the disk that is new and mounted in its place this has what the operator and
+/// glusterd see of it: the brick is not there.
+fn replaced(world: &World) {
+    const VOLUME: &str = "shop_mended";
+    const HOST: &str = "node3";
+    let object = world.ready_volume("mended", &json!({"capacity": "64Mi"}));
+    let brick = object["status"]["bricks"].as_array().unwrap().iter();
+    let brick = brick
+        .map(|one| text(&one["path"]))
+        .next()
+        .unwrap()
+        .to_owned();
+    let data = Mounted::of(world, &POOL, VOLUME);
+    let mark = |host: &str| {
+        let read = "getfattr --absolute-names --only-values -n trusted.gluster-operator.owner";
+        world.hosts.shell(host, &format!("{read} {brick}"))
+    };
+    let marked = mark(HOST);
+    let top = brick.strip_suffix("/brick").unwrap();
+    let die = format!("kill -9 $(cat /run/gluster/vols/{VOLUME}/*.pid) && rm -r {top}");
+    world.hosts.shell(HOST, &die);
+    world.wait_volume("mended", SOON, "has lost a brick", |object| {
+        is_false(object, "Healthy", "BrickDown", &[HOST]) && condition(object, "Ready").0 == "True"
+    });
+    data.serves();
+    let reset = |last: &[&str]| {
+        let place = format!("{HOST}:{brick}");
+        let words = [&["volume", "reset-brick", VOLUME, &place], last].concat();
+        // the operator tries to start the brick now and then, and has the volume's lock for it
+        until(SOON, "gluster takes it", || {
+            let words = [&["gluster", "--mode=script"], words.as_slice()].concat();
+            world.hosts.sh("node1", &words).status.success()
+        });
+    };
+    reset(&["start"]);
+    world.hosts.run(HOST, &["mkdir", "-p", &brick]);
+    let place = format!("{HOST}:{brick}");
+    reset(&[&place, "commit", "force"]);
+    world.wait_volume("mended", SOON, "is whole", |object| {
+        as_declared(object) && condition(object, "Healthy").0 == "True"
+    });
+    assert_eq!(mark(HOST), marked);
+    until(Duration::from_secs(90), "the file is healed", || {
+        let same = format!("test \"$(stat -c %s {brick}/old)\" = 1024000");
+        world.hosts.sh(HOST, &["sh", "-c", &same]).status.success()
+            && world
+                .gluster("node1", &["volume", "heal", VOLUME, "info"])
+                .matches("Number of entries: 0")
+                .count()
+                == 3
+    });
+    data.is_whole();
+    drop(data);
+    // and it can go
+    world.patch(
+        &format!("{VOLUMES}/mended"),
+        &json!({"spec": {"deletionPolicy": "Delete"}}),
+    );
+    world.delete(&format!("{VOLUMES}/mended"));
+    world.wait_gone(&format!("{VOLUMES}/mended"), Duration::from_secs(90));
 }
 
 /// What has nothing to do with the fault is as quick as ever: another cluster is set up, and gets a volume.

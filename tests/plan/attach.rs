@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gluster_operator::api::condition::Reason;
-use gluster_operator::gluster::model::{BrickClients, Volume};
+use gluster_operator::gluster::model::{BrickClients, HostView, Peer, SilentKind, Volume};
 use gluster_operator::gluster::names::{ALLOW_NOBODY, ALLOW_OPTION};
 use gluster_operator::plan::attach::{self, NodeFacts, PodUse, StorageHost, Wish};
 use gluster_operator::plan::step::Step;
+use gluster_operator::plan::validate::{ValidCluster, ValidVolume};
 use gluster_operator::plan::volume::{self, Situation};
 use proptest::prelude::*;
 use serde_json::json;
@@ -187,8 +188,10 @@ impl Model {
         });
         let before = attach::holder(&volume, &wish.nodes);
         let storage = [StorageHost {
-            name: "n1".parse().unwrap(),
+            name: "n1".to_owned(),
             addresses: [STORAGE.to_owned()].into(),
+            told: true,
+            listed: true,
             mounts: Some(Vec::new()),
         }];
         let name = "v".parse().unwrap();
@@ -451,4 +454,174 @@ fn a_storage_host_that_is_to_be_shut_out_is_asked_what_it_has_mounted() {
     let stays = [pod("a", true), pod("b", false)];
     assert!(!asks(&wish(&stays, true)), "its pod may still write");
     assert!(!asks(&wish(&[], true)), "nobody else wants it");
+}
+
+/// A volume whose holder is `n1`, by its InternalIP on another network than the pool's, and is NotReady; `b` wants it.
+fn held_by_a_storage_host() -> (World, ValidCluster, ValidVolume, Wish) {
+    let spec = json!({
+        "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi",
+        "claim": {"name": "c", "accessModes": ["ReadWriteOnce"]},
+    });
+    let (mut world, cluster, spec) = crate::volume::ready(spec, 3);
+    let want = want(&cluster, spec, &[]);
+    let (volume, _) = world.volume.as_mut().unwrap();
+    let allow = volume.options.get_mut(ALLOW_OPTION).unwrap();
+    "192.168.1.1".clone_into(allow);
+    let node = |address: &str, ready| NodeFacts {
+        addresses: [address.to_owned()].into(),
+        ready,
+        out_of_service: false,
+    };
+    let pod = |node: &str, deleting| PodUse {
+        pod: format!("shop/on-{node}"),
+        node: node.into(),
+        finished: false,
+        deleting,
+    };
+    let wish = Wish {
+        pods: vec![pod("n1", true), pod("b", false)],
+        nodes: [
+            ("n1".to_owned(), node("192.168.1.1", false)),
+            ("b".to_owned(), node("192.168.1.2", true)),
+        ]
+        .into(),
+        ..Wish::default()
+    };
+    (world, cluster, want, wish)
+}
+
+/// What a silent host told of itself before still says that it is that node: fenced it would go on to write, since GlusterFS lets its own
+/// hosts in.
+#[test]
+fn a_silent_storage_host_is_known_by_what_it_told_before() {
+    let (world, cluster, want, wish) = held_by_a_storage_host();
+    let decide = |told: &[&str], of: &str, wish: &Wish| {
+        let mut pool = world.view(&cluster);
+        let silent = HostView::Silent {
+            why: "no answer".into(),
+            kind: SilentKind::Unreachable,
+        };
+        pool.hosts.insert("n1".parse().unwrap(), silent);
+        for host in pool.hosts.values_mut() {
+            if let HostView::Answered(facts) = host {
+                let mut peers = facts.state.peers.iter_mut();
+                peers.find(|peer| peer.is_named("n1")).unwrap().connected = false;
+            }
+        }
+        let told: BTreeSet<String> = told.iter().map(|&one| one.to_owned()).collect();
+        if !told.is_empty() {
+            pool.addresses.insert(of.parse().unwrap(), told);
+        }
+        assert!(volume::needs_clients(&want, &cluster, &pool, wish));
+        let mut view = world.inspect(&want, &cluster);
+        view.mounts.remove(&"n1".parse().unwrap());
+        let plan = volume::plan(
+            &want,
+            Situation {
+                cluster: &cluster,
+                pool: &pool,
+                view: &view,
+                wish,
+                unsettled: None,
+                now: 1,
+            },
+        );
+        let mut steps = plan.steps.iter();
+        let fences = steps.any(|step| matches!(step, Step::Fence { .. }));
+        let mut findings = plan.findings.iter();
+        let waits = findings.find(|finding| finding.reason == Reason::WaitingForFence);
+        assert_eq!(fences, waits.is_none(), "{plan:?}");
+        if let Some(waits) = waits {
+            assert!(
+                waits.message.contains("is the storage host n1"),
+                "{}",
+                waits.message
+            );
+        }
+        fences
+    };
+    assert!(!decide(&["10.0.0.3", "192.168.1.1"], "n1", &wish));
+    // it never told: then the name has to do
+    assert!(!decide(&[], "n1", &wish));
+    let mut off = wish.clone();
+    off.nodes.get_mut("n1").unwrap().out_of_service = true;
+    assert!(decide(&["10.0.0.3", "192.168.1.1"], "n1", &off));
+    // another machine of that name
+    let free = || world.view(&cluster);
+    let mut pool = free();
+    pool.addresses
+        .insert("n1".parse().unwrap(), ["10.0.0.3".to_owned()].into());
+    assert!(
+        !volume::needs_clients(&want, &cluster, &pool, &wish),
+        "it is shut out without a question"
+    );
+}
+
+/// Daemons of a peer that the cluster does not list are connected to each brick as those of all others are.
+#[test]
+fn a_peer_that_is_not_listed_keeps_no_node_out_and_no_volume_is_stopped_behind_it() {
+    let (mut world, cluster, want, mut wish) = held_by_a_storage_host();
+    wish.pods.remove(0);
+    let (volume, _) = world.volume.as_mut().unwrap();
+    let allow = volume.options.get_mut(ALLOW_OPTION).unwrap();
+    "0.0.0.0".clone_into(allow);
+    let bricks = volume.bricks.clone();
+    let daemons = volume.daemons();
+    let mut pool = world.view(&cluster);
+    for host in pool.hosts.values_mut() {
+        let HostView::Answered(facts) = host else {
+            continue;
+        };
+        facts.state.peers.push(Peer {
+            uuid: "0a0a0a0a-0000-0000-0000-00000000000a".parse().unwrap(),
+            hostname: "10.0.0.77".into(),
+            other_names: vec!["old.example".into()],
+            state: "Peer in Cluster".into(),
+            connected: true,
+        });
+    }
+    wish.storage = [("old.example".to_owned(), ["10.9.9.77".to_owned()].into())].into();
+    let planned = |want: &ValidVolume, wish: &Wish, address: &str, connections: usize| {
+        let mut view = world.inspect(want, &cluster);
+        let clients = bricks.iter().map(|brick| BrickClients {
+            host: brick.host.clone(),
+            path: brick.path.clone(),
+            clients: Some(vec![address.to_owned(); connections]),
+        });
+        view.clients = Some(clients.collect());
+        let situation = Situation {
+            cluster: &cluster,
+            pool: &pool,
+            view: &view,
+            wish,
+            unsettled: None,
+            now: 1,
+        };
+        volume::plan(want, situation)
+    };
+    for (address, connections, admits) in [
+        ("10.0.0.77", daemons, true),
+        ("10.9.9.77", daemons, true),
+        ("10.0.0.77", daemons + 1, false),
+        ("10.0.0.78", 1, false),
+    ] {
+        let plan = planned(&want, &wish, address, connections);
+        let mut steps = plan.steps.iter();
+        let admitted = steps.any(|step| matches!(step, Step::Admit { .. }));
+        assert_eq!(admitted, admits, "{address} {connections}: {plan:?}");
+    }
+    // it can't be asked whether that is a mount or a daemon
+    let spec = json!({
+        "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi", "state": "Stopped",
+        "claim": {"name": "c", "accessModes": ["ReadWriteOnce"]},
+    });
+    let stop = crate::world::want(&cluster, spec, &[]);
+    let plan = planned(&stop, &Wish::default(), "10.0.0.77", daemons);
+    let mut findings = plan.findings.iter();
+    let why = findings.find(|finding| finding.reason == Reason::StopBlocked);
+    let why = &why.unwrap().message;
+    assert!(
+        why.contains("10.0.0.77 is a peer that spec.nodes does not list"),
+        "{why}"
+    );
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gluster_operator::gluster::model::{
     BrickFacts, DeviceFacts, HostView, PoolView, SilentKind, Volume, VolumeBrick, VolumeView,
 };
-use gluster_operator::gluster::names::Bytes;
+use gluster_operator::gluster::names::{Bytes, TrashName};
 use gluster_operator::gluster::operation::SetShape;
 use gluster_operator::plan::place;
 use gluster_operator::plan::step::BrickPlace;
@@ -170,6 +170,14 @@ fn holds(places: &[BrickPlace], want: &ValidVolume, nodes: &[Node], zoned: bool)
         .map(|place| (&place.host, place.trash("shop_data-0000000d")))
         .collect();
     assert_eq!((paths.len(), trash.len()), (places.len(), places.len()));
+    // each is known for ours when its time has come
+    for name in ["shop_data-0000000d", "shop_data-0000000d-torn-1700000000"] {
+        for place in places {
+            let path = place.trash(name);
+            let entry = path.rsplit('/').next().unwrap();
+            assert!(entry.parse::<TrashName>().is_ok(), "{entry}");
+        }
+    }
 }
 
 /// How many bricks of data each host has room for.

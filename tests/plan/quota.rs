@@ -122,7 +122,7 @@ proptest! {
             prop_assert_eq!(sends, stored + fragments <= capacity || (stored <= capacity && sends));
             if !sends {
                 prop_assert_eq!(text.reason, Reason::CapacityBelowUsage);
-                prop_assert!(text.message.contains(&capacity.to_string()), "{}", text.message);
+                prop_assert!(text.message.contains(&Bytes(capacity).to_string()), "{}", text.message);
             }
         } else if !sends && text.reason != Reason::CapacityBelowUsage {
             prop_assert_eq!(text.reason, Reason::Unknown);

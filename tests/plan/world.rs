@@ -202,7 +202,10 @@ impl World {
             };
             hosts.insert(node.name.clone(), HostView::Answered(Box::new(facts)));
         }
-        PoolView { hosts }
+        PoolView {
+            hosts,
+            ..PoolView::default()
+        }
     }
 
     pub fn inspect(&self, want: &ValidVolume, cluster: &ValidCluster) -> VolumeView {

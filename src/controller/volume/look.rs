@@ -126,14 +126,19 @@ impl Work<'_> {
     }
 
     pub(super) async fn wish(&self, target: &Target) -> Result<Wish, Error> {
-        let Target { want, cluster, .. } = target;
+        let Target {
+            want,
+            cluster,
+            pool,
+            ..
+        } = target;
         let stop = want.state == State::Stopped;
         let mut wish = match &want.claim {
             Some(claim) if stop || want.access == Access::OneWriter => {
-                uses::wish(self.context, &self.namespace, &claim.name, cluster).await?
+                uses::wish(self.context, &self.namespace, &claim.name, cluster, pool).await?
             }
             _ if stop => Wish {
-                storage: uses::storage(cluster).await,
+                storage: uses::storage(cluster, pool).await,
                 ..Wish::default()
             },
             _ => Wish::default(),

@@ -70,13 +70,18 @@ impl Work<'_> {
         &self,
         target: &Target,
     ) -> Result<(Deletion, Option<HostName>), Error> {
-        let Target { want, cluster, .. } = target;
+        let Target {
+            want,
+            cluster,
+            pool,
+            ..
+        } = target;
         let users = match &want.claim {
             Some(claim) => uses::pods(self.context, &self.namespace, &claim.name).await?,
             None => Vec::new(),
         };
         let wish = Wish {
-            storage: uses::storage(cluster).await,
+            storage: uses::storage(cluster, pool).await,
             ..Wish::default()
         };
         let now = Instant::now();

@@ -133,9 +133,10 @@ pub fn clients(output: &Output) -> Result<Vec<BrickClients>, Malformed> {
 /// it does not tell. Other bricks may be missing from the answer then; of a brick on another host there is no answer at all.
 pub fn brick_failed(output: &Output) -> bool {
     Answer::read(&output.stdout).is_ok_and(|answer| {
-        let told = match answer.success {
-            true => "Glusterd Syncop Mgmt brick op 'Status' failed",
-            false => "Commit failed on ",
+        let told = if answer.success {
+            "Glusterd Syncop Mgmt brick op 'Status' failed"
+        } else {
+            "Commit failed on "
         };
         answer.error.starts_with(told)
     })

@@ -3,7 +3,7 @@
 use super::Malformed;
 use super::host::{is_missing, marks, success};
 use crate::gluster::model::{Marks, TrashEntry, TrashItem, TrashListing};
-use crate::gluster::names::{HostPath, TrashName, VolumeName};
+use crate::gluster::names::{HostPath, TrashName, VolumeName, is_directory_end};
 use crate::gluster::outcome::Output;
 
 /// Entries of `find … -printf '… %f\0'`. What is not ended by a NUL is torn.
@@ -15,7 +15,7 @@ fn entries(text: &str) -> Result<Vec<&str>, String> {
     }
 }
 
-/// `Operation::FindBricks`: names of directories `<volume>-<8 hex digits>`. Anything else that fits the search is left out: what
+/// `Operation::FindBricks`: names of directories `<volume>-<8 hex digits>`, with a number behind for further ones on a device. Anything else that fits the search is left out: what
 /// we did not name so is not ours.
 pub fn brick_directories(
     outputs: &[Output],
@@ -31,9 +31,7 @@ pub fn brick_directories(
         let ours = entry
             .strip_prefix("d ")
             .and_then(|name| Some((name, name.strip_prefix(volume.as_str())?.strip_prefix('-')?)))
-            .filter(|(_, id)| {
-                id.len() == 8 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            });
+            .filter(|(_, end)| is_directory_end(end));
         names.extend(ours.map(|(name, _)| name.to_owned()));
     }
     names.sort();
@@ -246,9 +244,13 @@ mod tests {
         let found =
             |text: &str| brick_directories(&[said(text)], &volume).map_err(|error| error.why);
         assert_eq!(
-            found("d v-0a1b2c3d\0f v-11111111\0d v-NotOurs1\0d v-00000000\0").unwrap(),
-            ["v-00000000", "v-0a1b2c3d"]
+            found("d v-0a1b2c3d\0f v-11111111\0d v-NotOurs1\0d v-00000000\0d v-0a1b2c3d-2\0")
+                .unwrap(),
+            ["v-00000000", "v-0a1b2c3d", "v-0a1b2c3d-2"]
         );
+        // of a volume `v-0a1b2c3d`, and names that we do not give
+        let others = "d v-0a1b2c3d-0a1b2c3d\0d v-0a1b2c3d-1\0d v-0a1b2c3d-9\0d v-0a1b2c3d-22\0";
+        assert_eq!(found(others).unwrap(), Vec::<String>::new());
         assert!(found("d v-0a1b2c3d").is_err());
         assert!(
             brick_directories(

@@ -358,12 +358,12 @@ fn list(files: &Files, path: &str, options: &[&str]) -> Output {
     if files.get(path).is_none() {
         return gone("find", "", &format!("'{path}'"));
     }
-    // the only pattern in use is a name and question marks
+    // the only pattern in use is a name, question marks and a star
     let pattern = after("-name");
     let fits = |name: &str| {
         pattern.is_none_or(|pattern| {
-            let start = pattern.trim_end_matches('?');
-            name.len() == pattern.len() && name.starts_with(start)
+            let least = pattern.trim_end_matches('*');
+            name.len() >= least.len() && name.starts_with(least.trim_end_matches('?'))
         })
     };
     let with_time = after("-printf").is_some_and(|format| format.contains("%C@"));
