@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use gluster_operator::api::condition::{ConditionType, Finding, Reason};
+use gluster_operator::api::volume::GlusterVolumeStatus;
 use gluster_operator::gluster::model::{QuotaView, Search, SilentKind, VolumeStatus, VolumeView};
 use gluster_operator::gluster::names::{Bytes, HostName, HostPath};
 use gluster_operator::gluster::operation::{Command, Gluster, Operation};
@@ -187,7 +188,11 @@ impl Scene {
             selected: false,
         };
         let spec = serde_json::from_value(spec).unwrap();
-        validate::volume(&tenant, "data", VOLUME_UID, &spec, owned, &self.cluster).unwrap()
+        let before = GlusterVolumeStatus {
+            owned_options: owned.to_vec(),
+            ..GlusterVolumeStatus::default()
+        };
+        validate::volume(&tenant, "data", VOLUME_UID, &spec, &before, &self.cluster).unwrap()
     }
 
     /// A controller that has just started.

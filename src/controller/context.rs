@@ -183,6 +183,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
+    use crate::api::volume::GlusterVolumeStatus;
     use crate::gluster::model::{HostView, PoolView, QuotaView};
     use crate::gluster::outcome::Class;
     use crate::plan::attach::Wish;
@@ -231,7 +232,15 @@ mod tests {
             operators_own: false,
             selected: false,
         };
-        let want = validate::volume(&tenant, "a", UID, &volume.spec, &[], &valid).unwrap();
+        let want = validate::volume(
+            &tenant,
+            "a",
+            UID,
+            &volume.spec,
+            &GlusterVolumeStatus::default(),
+            &valid,
+        )
+        .unwrap();
         let (valid, start) = (Arc::new(valid), Step::StartVolume(want.volume.clone()));
         let now = calm::Now {
             generation: None,

@@ -285,6 +285,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::volume::GlusterVolumeStatus;
     use crate::gluster::model::{HostFacts, HostView, QuotaLimit, SilentKind};
     use crate::gluster::names::Bytes;
     use crate::plan::validate::{self, Tenant};
@@ -346,7 +347,15 @@ mod tests {
             selected: false,
         };
         let spec = serde_json::from_value(spec).unwrap();
-        validate::volume(&tenant, name, UID, &spec, &[], &cluster).unwrap()
+        validate::volume(
+            &tenant,
+            name,
+            UID,
+            &spec,
+            &GlusterVolumeStatus::default(),
+            &cluster,
+        )
+        .unwrap()
     }
 
     /// Lines about a metric, without their values.

@@ -334,7 +334,7 @@ impl<'a> Work<'a> {
             &name,
             &self.uid,
             &self.object.spec,
-            &status.owned_options,
+            &status,
             &cluster,
         ) {
             Ok(want) => Ok(Ok(Target {

@@ -129,13 +129,23 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         (VolumeStatus::Started, Use::Unknown(why)) => return wait_or_leave(why),
         _ => {}
     }
-    let places: Option<Vec<BrickPlace>> = bricks
-        .iter()
-        .map(|brick| place::of_brick(want, pool_want, brick))
-        .collect();
-    let Some(places) = places else {
-        return wait_or_leave("a brick lies outside of the directories that are this volume's own");
-    };
+    let mut places: Vec<BrickPlace> = Vec::new();
+    for brick in &bricks {
+        match place::of_brick(want, pool_want, brick) {
+            Some(place) => places.push(place),
+            None if pool_want.device_of(brick).is_none() => {
+                return wait_or_leave(format!(
+                    "{brick} lies below no device of a host that GlusterCluster {} lists, so that it can't go to the trash there; list its host and device again",
+                    pool_want.name
+                ));
+            }
+            None => {
+                return wait_or_leave(format!(
+                    "{brick} does not lie in a directory that is this volume's own"
+                ));
+            }
+        }
+    }
     if let Some(why) = shared(volume, &places, pool) {
         return wait_or_leave(why);
     }

@@ -10,7 +10,8 @@ use crate::api::cluster::{
 use crate::api::condition::{ConditionType, Finding, Reason};
 use crate::api::quantity;
 use crate::api::volume::{
-    AccessMode, Claim, DeletionPolicy, Disperse, GlusterVolumeSpec, Layout, Replicate, State,
+    AccessMode, Claim, DeletionPolicy, Disperse, GlusterVolumeSpec, GlusterVolumeStatus, Layout,
+    Replicate, State,
 };
 use crate::gluster::names::{
     AddressPattern, Brick, Bytes, ClusterName, HostName, HostPath, OptionKey, OptionValue, OwnerId,
@@ -490,13 +491,14 @@ fn shape(layout: &Layout) -> Result<SetShape, Invalid> {
     }
 }
 
-/// Checks a GlusterVolume against its cluster. `owned_before` is `status.ownedOptions`.
+/// Checks a GlusterVolume against its cluster. `before` is its status: which options were set for it, and whether it was made, since where
+/// the bricks of a volume lie that is there is settled, whatever devices the cluster lists today.
 pub fn volume(
     tenant: &Tenant<'_>,
     name: &str,
     uid: &str,
     spec: &GlusterVolumeSpec,
-    owned_before: &[String],
+    before: &GlusterVolumeStatus,
     cluster: &ValidCluster,
 ) -> Result<ValidVolume, Vec<Invalid>> {
     if !tenant.admitted(&cluster.tenancy) {
@@ -561,10 +563,10 @@ pub fn volume(
             format!("{sets} is not 1 to 64 with at most 128 bricks in all"),
         ));
     }
-    let bricks = spec
-        .bricks
-        .as_ref()
-        .map(|list| explicit_bricks(tenant, list, (sets, size), cluster, &mut problems));
+    let bricks = spec.bricks.as_ref().map(|list| {
+        let is_made = before.volume_id.is_some();
+        explicit_bricks(tenant, list, is_made, (sets, size), cluster, &mut problems)
+    });
     let capacity = spec
         .capacity
         .as_ref()
@@ -602,7 +604,8 @@ pub fn volume(
         }
     }
     let profile = options::profile(spec.profile);
-    let dropped = owned_before
+    let dropped = before
+        .owned_options
         .iter()
         .filter_map(|text| text.parse::<OptionKey>().ok())
         .filter(|key| {
@@ -693,6 +696,7 @@ fn client_list(cluster: &ValidCluster) -> Option<OptionValue> {
 fn explicit_bricks(
     tenant: &Tenant<'_>,
     list: &[String],
+    is_made: bool,
     (sets, size): (u32, u32),
     cluster: &ValidCluster,
     problems: &mut Vec<Invalid>,
@@ -720,7 +724,7 @@ fn explicit_bricks(
         let field = format!("spec.bricks[{index}]");
         match text.parse::<Brick>() {
             Err(error) => problems.push(Invalid::spec(field, error)),
-            Ok(brick) if cluster.device_of(&brick).is_none() => {
+            Ok(brick) if !is_made && cluster.device_of(&brick).is_none() => {
                 problems.push(Invalid::spec(
                     field,
                     format!(

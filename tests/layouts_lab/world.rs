@@ -7,6 +7,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use futures::future::join_all;
 use gluster_operator::api::condition::{ConditionType, Reason};
+use gluster_operator::api::volume::GlusterVolumeStatus;
 use gluster_operator::gluster::model::{
     PoolView, Search, SilentKind, Volume, VolumeStatus, VolumeView,
 };
@@ -186,7 +187,15 @@ impl<'a> World<'a> {
             .fold(7_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
         let uid = format!("{hash:08x}-0000-0000-0000-00000000000d");
         let spec = serde_json::from_value(spec).unwrap();
-        validate::volume(&tenant, name, &uid, &spec, &[], &self.cluster).unwrap()
+        validate::volume(
+            &tenant,
+            name,
+            &uid,
+            &spec,
+            &GlusterVolumeStatus::default(),
+            &self.cluster,
+        )
+        .unwrap()
     }
 
     pub async fn make(&self, layouts: &[Layout]) {

@@ -363,3 +363,46 @@ fn a_volume_that_is_declared_stopped_is_made_and_not_started() {
     assert_eq!(holds(&end, ConditionType::Ready), Some(true));
     assert_eq!(world.limit, Some(1 << 30));
 }
+
+/// A brick whose device left the spec can't go to the trash there; what to do about it is said.
+#[test]
+fn a_volume_whose_device_is_not_listed_any_more_is_not_deleted() {
+    let spec = json!({"layout": {"replicate": {"copies": 3}}, "state": "Stopped", "deletionPolicy": "Delete"});
+    let (world, cluster, _) = ready(spec.clone(), 3);
+    let going = want(&cluster, spec, &[]);
+    let without = ValidCluster {
+        nodes: cluster.nodes.iter().skip(1).cloned().collect(),
+        ..cluster.clone()
+    };
+    let full = cluster.clone();
+    for (cluster, why) in [
+        (&cluster, None),
+        (
+            &without,
+            Some("n1:/b/shop_data-0000000d/brick lies below no device"),
+        ),
+    ] {
+        world.with(&going, &full, |situation| {
+            let situation = Situation {
+                cluster,
+                ..situation
+            };
+            let Deletion::Going(plan) = deletion::plan(&going, situation, &[]) else {
+                panic!("it is there");
+            };
+            let mut findings = plan.findings.iter();
+            let told = findings.find(|finding| finding.reason == Reason::DeletionBlocked);
+            match why {
+                None => assert!(told.is_none() && !plan.steps.is_empty(), "{plan:?}"),
+                Some(why) => {
+                    assert!(plan.steps.is_empty());
+                    let told = &told.unwrap().message;
+                    assert!(
+                        told.contains(why) && told.contains("list its host"),
+                        "{told}"
+                    );
+                }
+            }
+        });
+    }
+}

@@ -1,6 +1,7 @@
 //! What validation refuses: the field, the value, and what helps.
 
 use gluster_operator::api::condition::Reason;
+use gluster_operator::api::volume::GlusterVolumeStatus;
 use gluster_operator::plan::validate::{self, Access, Invalid, Tenant};
 use serde_json::{Value, json};
 
@@ -171,7 +172,7 @@ fn volume(
         "data",
         VOLUME_UID,
         &serde_json::from_value(spec).unwrap(),
-        &[],
+        &GlusterVolumeStatus::default(),
         &cluster,
     )
 }
@@ -498,4 +499,25 @@ fn who_may_reach_the_data() {
     ] {
         assert_eq!(access(many), Access::Clients("*".parse().unwrap()));
     }
+}
+
+/// A device or a host may leave the spec while bricks lie there: what is made goes on to be looked after.
+#[test]
+fn bricks_of_a_volume_that_is_made_lie_where_they_lie() {
+    let spec = serde_json::from_value(json!({
+        "clusterName": "prod", "layout": {"distribute": 2}, "bricks": ["n9:/b/x", "n1:/old/x"],
+    }));
+    let spec = spec.unwrap();
+    let cluster = world::cluster(3, json!({}));
+    let own = tenant("gluster-operator", true);
+    let judge = |volume_id: Option<&str>| {
+        let before = GlusterVolumeStatus {
+            volume_id: volume_id.map(str::to_owned),
+            ..GlusterVolumeStatus::default()
+        };
+        validate::volume(&own, "data", VOLUME_UID, &spec, &before, &cluster)
+    };
+    assert_eq!(judge(None).unwrap_err().len(), 2);
+    let made = judge(Some("00000000-0000-0000-0000-0000000000aa")).unwrap();
+    assert_eq!(made.bricks.unwrap().len(), 2);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gluster_operator::api::volume::GlusterVolumeStatus;
 use gluster_operator::gluster::model::{
     BrickClients, BrickFacts, DeviceFacts, GlusterdState, HostFacts, HostView, Peer, PoolView,
     QuotaLimit, QuotaView, Search, SilentKind, Volume, VolumeBrick, VolumeStatus, VolumeView,
@@ -58,13 +59,16 @@ pub fn want(cluster: &ValidCluster, more: Value, owned: &[&str]) -> ValidVolume 
     for (key, value) in more.as_object().into_iter().flatten() {
         spec[key] = value.clone();
     }
-    let owned: Vec<String> = owned.iter().map(ToString::to_string).collect();
+    let before = GlusterVolumeStatus {
+        owned_options: owned.iter().map(ToString::to_string).collect(),
+        ..GlusterVolumeStatus::default()
+    };
     validate::volume(
         &tenant(),
         "data",
         VOLUME_UID,
         &serde_json::from_value(spec).unwrap(),
-        &owned,
+        &before,
         cluster,
     )
     .unwrap()
