@@ -9,6 +9,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::api::condition::{ConditionType, Finding, Reason};
+use crate::api::quantity;
 use crate::api::volume::{AccessMode, Claim};
 use crate::api::{CSI_DRIVER, GlusterVolume, VOLUME_UID_LABEL};
 use crate::gluster::model::PoolView;
@@ -95,9 +96,10 @@ pub(super) async fn ensure(
             let spec = found.spec.as_ref();
             let size = spec
                 .and_then(|spec| spec.capacity.as_ref())
-                .and_then(|all| all.get("storage"))
-                .map(|q| q.0.clone());
-            if size.as_deref() != Some(&capacity.to_string()) {
+                .and_then(|all| all.get("storage"));
+            // the API server writes 1500000000 as 1500M
+            let size = size.and_then(|size| quantity::bytes(&size.0).ok());
+            if size != Some(capacity.0) {
                 let patch = json!({"spec": {"capacity": {"storage": capacity.to_string()}}});
                 volumes
                     .patch(&name, &PatchParams::default(), &Patch::Merge(patch))

@@ -589,7 +589,7 @@ mod tests {
 
     use super::*;
     use crate::gluster::names::{Brick, HostPath, VolumeName};
-    use crate::gluster::operation::{Command, SetShape};
+    use crate::gluster::operation::{Command, POOL_LOCK, SetShape};
     use crate::gluster::outcome::Output;
     use crate::host::Host;
     use crate::host::simulated::SimulatedPool;
@@ -734,12 +734,12 @@ mod tests {
         assert!(failure.unwrap_err().is_withdrawn());
         assert_eq!(scene.known().await, (0, 2));
         // somebody's transaction is in the way for a moment, and the spec is edited meanwhile
-        scene.simulated.hold_lock(&scene.n1, "pool", true);
+        scene.simulated.hold_lock(&scene.n1, POOL_LOCK, true);
         let asked = AtomicUsize::new(0);
         let declared: Leave<'_> = &|| {
             let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
             if !first {
-                scene.simulated.hold_lock(&scene.n1, "pool", false);
+                scene.simulated.hold_lock(&scene.n1, POOL_LOCK, false);
             }
             Box::pin(async move { first })
         };

@@ -2,8 +2,10 @@
 //!
 //! A volfile calls each brick's server by the name that the pool gives it, and a Kubernetes node often knows no
 //! such name. Those are added to the hosts file of the plugin's own container, one marked line each. Lines of
-//! others are never changed, and a name that already resolves is left alone. The kubelet binds that one file into
-//! the container, so it is written in place: it can't be replaced by renaming.
+//! others are never changed. A name that means something already is left alone where that may be the server: in a
+//! node's own hosts file, or at a name server, it may be quite another machine, and a client that looks for a brick
+//! there writes to the other copies alone, without a word. The kubelet binds that one file into the container, so it
+//! is written in place: it can't be replaced by renaming.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,6 +20,7 @@ use tokio::sync::Mutex;
 
 use super::DRIVER_NAME;
 use super::context::Server;
+use super::servers;
 use crate::gluster::names::ClusterName;
 
 /// How long a resolver may take to know a name. A name that it has not found by then gets a line: the client
@@ -38,6 +41,19 @@ pub enum HostsError {
         /// The cluster that used it first.
         cluster: String,
         /// What it means there.
+        address: String,
+    },
+    /// The node's hosts file has another machine by the name of a server.
+    #[error(
+        "the hosts file of this node says that {name} is {means}, where no glusterd answers; the server {name} of this volume is \
+         {address}: give it that address there, or another name to the machine that has it, and restart the node plugin on this node"
+    )]
+    AnotherMachine {
+        /// The name.
+        name: String,
+        /// What the file says.
+        means: String,
+        /// Where the server is.
         address: String,
     },
     /// The address of a server is a name that has no address.
@@ -125,17 +141,35 @@ async fn want(
 ) -> Result<Option<Wanted>, HostsError> {
     let name = server.name.as_str();
     let known = text.lines().map(Line::parse).find(|line| line.has(name));
-    match known {
-        Some(line) if line.cluster.is_none() => return Ok(None),
-        None if resolve(name).await.is_some() => return Ok(None),
-        Some(_) | None => {}
-    }
+    let by_others = known.as_ref().is_some_and(|line| line.cluster.is_none());
+    let means: Vec<IpAddr> = match known {
+        Some(line) if by_others => line.address.parse().into_iter().collect(),
+        Some(_) => Vec::new(),
+        None => resolve(name).await,
+    };
     let answers = reachable.contains(server.address.as_str());
-    let address = match server.address.as_str().parse() {
-        Ok(address) => Some(address),
+    let addresses = match server.address.as_str().parse() {
+        Ok(address) => vec![address],
         Err(_) => resolve(server.address.as_str()).await,
     };
-    match address {
+    if let Some(first) = means.first() {
+        // it may be the server on another of its networks, or on its own machine (127.0.1.1); one that is down tells nothing
+        let is_it = means.iter().any(|address| addresses.contains(address));
+        if is_it || addresses.is_empty() || !answers || one_answers(&means).await {
+            return Ok(None);
+        }
+        if by_others {
+            return Err(HostsError::AnotherMachine {
+                name: name.to_owned(),
+                means: first.to_string(),
+                address: server.address.to_string(),
+            });
+        }
+        // a line in the file goes before what a name server says
+    } else if by_others {
+        return Ok(None);
+    }
+    match addresses.first().copied() {
         Some(address) => Ok(Some(Wanted {
             name: name.to_owned(),
             address,
@@ -153,14 +187,21 @@ async fn want(
     }
 }
 
-async fn resolve(name: &str) -> Option<IpAddr> {
-    let found = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((name, 0)))
-        .await
-        .ok()?
-        .ok()?;
+async fn one_answers(addresses: &[IpAddr]) -> bool {
+    let asked = addresses.iter().map(|address| async move {
+        let address = address.to_string();
+        servers::answers(&address).await
+    });
+    join_all(asked).await.contains(&true)
+}
+
+/// What the resolver says, IPv4 first; nothing of a name that it does not know.
+async fn resolve(name: &str) -> Vec<IpAddr> {
+    let found = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((name, 0))).await;
+    let found = found.ok().and_then(Result::ok).into_iter().flatten();
     let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
     all.sort_by_key(IpAddr::is_ipv6);
-    all.first().copied()
+    all
 }
 
 /// One line of the file: an address, names, and after `#` our mark, if it is ours.
@@ -359,5 +400,44 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line("10.0.0.77"));
         assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_of_another_machine_is_not_taken_for_the_server() {
+        let server = |name: &str, address: &str| Server {
+            name: name.parse().unwrap(),
+            address: address.parse().unwrap(),
+        };
+        let node1 = server("node1", "10.0.0.1");
+        let answering: BTreeSet<String> = ["10.0.0.1".to_owned()].into();
+        // an address that nobody has (RFC 5737)
+        let other = "192.0.2.1 node1\n";
+        let error = want(other, &node1, &answering).await.unwrap_err();
+        let said = error.to_string();
+        for word in ["node1 is 192.0.2.1", "of this volume is 10.0.0.1"] {
+            assert!(said.contains(word), "{said}");
+        }
+        // a server that is down tells nothing, and keeps no volume from being mounted
+        assert_eq!(want(other, &node1, &BTreeSet::new()).await.unwrap(), None);
+        let same = want("10.0.0.1 node1\n", &node1, &answering).await;
+        assert_eq!(same.unwrap(), None);
+        // where a glusterd answers it may be the server by another of its addresses; one of this machine would do as well
+        let _glusterd = tokio::net::TcpListener::bind(("127.0.9.2", 24007)).await;
+        let there = want("127.0.9.2 node1\n", &node1, &answering).await;
+        assert_eq!(there.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_name_server_says_is_corrected() {
+        // a name that every resolver knows
+        let server = Server {
+            name: "localhost".parse().unwrap(),
+            address: "10.0.0.1".parse().unwrap(),
+        };
+        let answering: BTreeSet<String> = ["10.0.0.1".to_owned()].into();
+        let line = want("", &server, &answering).await.unwrap();
+        let corrected = wanted("localhost", "10.0.0.1", true);
+        let is_right = servers::answers("localhost").await;
+        assert_eq!(line, Some(corrected).filter(|_| !is_right));
     }
 }

@@ -21,11 +21,15 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 pub async fn reachable(servers: &[Server]) -> BTreeSet<String> {
     let asked = servers.iter().map(|server| async move {
         let address = server.address.as_str();
-        let answer =
-            tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect((address, GLUSTERD_PORT)));
-        matches!(answer.await, Ok(Ok(_))).then(|| address.to_owned())
+        answers(address).await.then(|| address.to_owned())
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Whether a glusterd accepts a connection there.
+pub async fn answers(address: &str) -> bool {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect((address, GLUSTERD_PORT)));
+    matches!(answer.await, Ok(Ok(_)))
 }
 
 /// The addresses of all servers, those that answer first, otherwise in their order.

@@ -119,7 +119,8 @@ impl Failure {
             Self::Invalid { .. } | Self::Context(_) => Code::InvalidArgument,
             Self::NotFound { .. } => Code::NotFound,
             Self::Occupied { .. } => Code::AlreadyExists,
-            Self::Precondition(_) | Self::Hosts(HostsError::Conflict { .. }) => {
+            Self::Precondition(_)
+            | Self::Hosts(HostsError::Conflict { .. } | HostsError::AnotherMachine { .. }) => {
                 Code::FailedPrecondition
             }
             Self::InFlight { .. } => Code::Aborted,
@@ -195,6 +196,14 @@ mod tests {
                 Failure::Hosts(HostsError::Conflict {
                     name: "n".into(),
                     cluster: "c".into(),
+                    address: "a".into(),
+                }),
+                Code::FailedPrecondition,
+            ),
+            (
+                Failure::Hosts(HostsError::AnotherMachine {
+                    name: "n".into(),
+                    means: "b".into(),
                     address: "a".into(),
                 }),
                 Code::FailedPrecondition,

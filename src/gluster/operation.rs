@@ -24,6 +24,8 @@ pub const PURGE_SLICE: Duration = Duration::from_secs(10);
 pub const COUNT_TIME: Duration = Duration::from_secs(120);
 /// The exit code of `timeout` when the time was up.
 pub const SLICE_OVER_EXIT: i32 = 124;
+/// The name under which those who write to the pool itself exclude each other; no volume can have it, since it has a dot.
+pub const POOL_LOCK: &str = ".pool";
 /// `flock -E`: the exit code that says that somebody else holds the lock.
 pub const LOCK_HELD_EXIT: i32 = 75;
 /// How `gluster` is started. At each start it asks `gsyncd --version` whether geo-replication is installed, which starts Python: 0.09 s of
@@ -266,7 +268,7 @@ impl Gluster {
         !self.is_read() && !matches!(self, Self::QuotaLimit(..) | Self::QuotaRemove(_))
     }
 
-    /// The name under which writers exclude each other: the volume's, or `pool`.
+    /// The name under which writers exclude each other: the volume's, or [`POOL_LOCK`].
     pub fn lock(&self) -> &str {
         match self {
             Self::Uuid
@@ -274,7 +276,7 @@ impl Gluster {
             | Self::Detach(_)
             | Self::PoolReset(_)
             | Self::MaxOpVersion
-            | Self::PoolSet(..) => "pool",
+            | Self::PoolSet(..) => POOL_LOCK,
             Self::Create { volume, .. }
             | Self::Set(volume, _)
             | Self::Reset(volume, _)

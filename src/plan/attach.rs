@@ -321,19 +321,17 @@ pub fn plan(
                 .pods
                 .iter()
                 .find(|pod| !pod.finished && !pod.deleting && !wish.nodes.contains_key(&pod.node));
-            match lost {
-                Some(pod) => waiting(format!(
+            if let Some(pod) = lost {
+                return waiting(format!(
                     "node {next} waits for the volume: Kubernetes does not know node {} of {}, which may still write to it; {address} is \
                      shut out when that pod is gone or being deleted",
                     pod.node, pod.pod
-                )),
-                None => {
-                    let addresses: Vec<&str> = address.split(',').collect();
-                    match not_to_be_shut_out(&address, &addresses, false, storage) {
-                        Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
-                        None => fence(name, &address),
-                    }
-                }
+                ));
+            }
+            let addresses: Vec<&str> = address.split(',').collect();
+            match not_to_be_shut_out(&address, &addresses, false, storage) {
+                Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
+                None => fence(name, &address),
             }
         }
         Holder::Nobody => {

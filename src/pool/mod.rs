@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use crate::gluster::model::{PoolView, QuotaView};
 use crate::gluster::names::{Brick, Bytes, HostName, HostPath, VolumeName};
+use crate::gluster::operation::POOL_LOCK;
 use crate::gluster::output::About;
 use crate::host::Host;
 
@@ -60,7 +61,7 @@ struct Seen {
 
 #[derive(Default)]
 struct Memory {
-    /// By the name of the lock: the volume, or `pool`.
+    /// By the name of the lock: the volume, or [`POOL_LOCK`].
     unsettled: BTreeMap<String, Unsettled>,
     /// When the last write of ours that a look shows had ended, by the name of the lock.
     changed: BTreeMap<String, Instant>,
@@ -164,7 +165,7 @@ impl Pool {
     pub fn changed(&self, volume: &VolumeName) -> Instant {
         let memory = self.memory();
         let of = |lock: &str| memory.changed.get(lock).copied().unwrap_or(self.made);
-        of(volume.as_str()).max(of("pool"))
+        of(volume.as_str()).max(of(POOL_LOCK))
     }
 
     /// A write on the pool or on any of its volumes whose result is not known yet.
@@ -183,7 +184,7 @@ impl Pool {
         let entry = memory
             .unsettled
             .get(volume.as_str())
-            .or_else(|| memory.unsettled.get("pool"))?;
+            .or_else(|| memory.unsettled.get(POOL_LOCK))?;
         Some(entry.what.clone())
     }
 }
