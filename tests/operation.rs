@@ -170,7 +170,7 @@ fn gluster_commands_word_for_word() {
                 Gluster::Probe(_)
                 | Gluster::Detach(_)
                 | Gluster::PoolReset(_)
-                | Gluster::PoolSet(..) => "pool",
+                | Gluster::PoolSet(..) => "the.pool",
                 _ => "shop_data",
             };
             format!(

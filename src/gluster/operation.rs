@@ -25,7 +25,7 @@ pub const COUNT_TIME: Duration = Duration::from_secs(120);
 /// The exit code of `timeout` when the time was up.
 pub const SLICE_OVER_EXIT: i32 = 124;
 /// The name under which those who write to the pool itself exclude each other; no volume can have it, since it has a dot.
-pub const POOL_LOCK: &str = ".pool";
+pub const POOL_LOCK: &str = "the.pool";
 /// `flock -E`: the exit code that says that somebody else holds the lock.
 pub const LOCK_HELD_EXIT: i32 = 75;
 /// How `gluster` is started. At each start it asks `gsyncd --version` whether geo-replication is installed, which starts Python: 0.09 s of
