@@ -284,6 +284,17 @@ fn leaving(world: &World) {
     say(&format!("       {}", condition(&object, "InSync").2));
     assert_eq!(object["status"]["nodes"][1]["leaving"], true);
     assert_eq!(peers(world, "node4"), 2);
+    // its daemons are connected to all bricks, which is no mount; whether it has one is not asked of it
+    let spread = format!("{VOLUMES}/spread");
+    world.patch(&spread, &json!({"spec": {"state": "Stopped"}}));
+    world.wait_volume("spread", SOON, "is not stopped", |object| {
+        let words = [
+            "node5 is a peer that spec.nodes does not list",
+            "list it, or detach it",
+        ];
+        is_false(object, "InSync", "StopBlocked", &words)
+    });
+    world.patch(&spread, &json!({"spec": {"state": "Started"}}));
     world.delete(&format!("{VOLUMES}/spread"));
     world.wait_volume("spread", SOON, "waits for node5", |object| {
         is_blocked(object, &["node5", "not listed"])

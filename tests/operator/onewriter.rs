@@ -131,7 +131,24 @@ pub fn changes_hands(world: &World) {
 /// there, or somebody that it is off.
 pub fn leaves_a_storage_host(world: &World) {
     const STORE: &str = "node3";
-    let (store, other) = (world.hosts.address(STORE), world.hosts.address("client1"));
+    // Kubernetes knows the host by another address than the pool's
+    let (store, other) = (
+        format!("{}.93", world.names.net),
+        world.hosts.address("client1"),
+    );
+    let add = format!("ip addr add {store}/24 dev eth0");
+    world.hosts.shell(STORE, &add);
+    let told = |object: &Value| {
+        let mut nodes = object["status"]["nodes"].as_array().into_iter().flatten();
+        let host = nodes.find(|node| node["name"] == STORE);
+        let addresses = host.and_then(|host| host["addresses"].as_array());
+        addresses.is_some_and(|all| all.iter().any(|one| *one == store))
+    };
+    // what rarely changes of a host is asked by a new controller, and later every five minutes
+    world.restart_controller();
+    world.wait_cluster("prod", SOON, "knows it", |object| {
+        told(object) && as_declared(object)
+    });
     // what a client waits for a silent brick, instead of gluster's 42 s
     let fields = json!({"capacity": "64Mi", "options": {"network.ping-timeout": "10"}});
     let hosted = OneWriter::new(world, "hosted", &fields);
@@ -176,6 +193,11 @@ pub fn leaves_a_storage_host(world: &World) {
     assert!(hosted.mounts(STORE));
     hosted.on_mount(STORE, "echo and once more >> rows && sync rows");
     world.lab(&["kill", STORE]);
+    world.wait_cluster("prod", SOON, "misses it", |object| {
+        is_false(object, "PeersConnected", "HostUnreachable", &[STORE])
+    });
+    // one that has never heard of it knows its addresses all the same
+    world.restart_controller();
     leave("again", "kube-store", "last", "kube-other");
     let silent = "does not say whether it has it mounted";
     let remedy = "node.kubernetes.io/out-of-service";
