@@ -89,7 +89,8 @@ impl World {
         let servers: Vec<String> = [1, 2, 3]
             .map(|n| format!("node{n}={}", self.lab.address(&format!("node{n}"))))
             .into();
-        let staging = self.path(&format!("plugins/kubernetes.io/csi/{name}/globalmount"));
+        let ours = "plugins/kubernetes.io/csi/csi.gluster-operator.io";
+        let staging = self.path(&format!("{ours}/{name}/globalmount"));
         std::fs::create_dir_all(&staging).unwrap();
         std::fs::create_dir_all(self.path(&format!("pods/{name}"))).unwrap();
         Volume::new(
@@ -201,7 +202,8 @@ fn start(lab: &GlusterLab) -> Child {
         .append(true)
         .open(path)
         .unwrap();
-    let line = "echo $$ > $0/plugin.pid; exec $0/gluster-operator csi --node-name client1 \
+    // with mounts of its own, as in a container: what the node has of them comes there by propagation
+    let line = "echo $$ > $0/plugin.pid; exec unshare --mount --propagation unchanged $0/gluster-operator csi --node-name client1 \
                 --endpoint unix://$0/kubelet/plugins/csi.gluster-operator.io/csi.sock --kubelet-dir $0/kubelet";
     let dir = lab.dir().display().to_string();
     lab.start(HOST, &["sh", "-c", line, &dir], Stdio::null(), log.into())
@@ -569,6 +571,29 @@ async fn a_plugin_that_is_killed_at_any_point_goes_on() {
         world.nothing_left("killed");
     }
 
+    // Its clients die with it, as in a container: the kubelet makes the staging directory before it asks for anything, and can't where a
+    // dead mount lies.
+    let mine = again(&world, &volume);
+    mine.stage().await.unwrap();
+    mine.publish(&target, false).await.unwrap();
+    world.kill_plugin();
+    for pid in world.clients("killed") {
+        world.lab.run(HOST, &["kill", "-9", &pid]);
+    }
+    until("its client is dead", || world.clients("killed").is_empty());
+    assert_eq!(world.mounts("killed").len(), 2);
+    world.start_plugin().await;
+    let left = world.mounts("killed");
+    assert!(left.len() == 1 && left[0].contains(&target), "{left:?}");
+    let mine = again(&world, &volume);
+    mine.publish(&target, false).await.unwrap();
+    world
+        .lab
+        .shell(HOST, &format!("test -f {target}/file || ls {target}"));
+    mine.unpublish(&target).await.unwrap();
+    mine.unstage().await.unwrap();
+    world.nothing_left("killed");
+
     // A client that was started and never mounted, and one that mounted and was never asked.
     let address = world.lab.address("node1");
     let staging = volume.staging.clone();
@@ -624,7 +649,7 @@ async fn a_plugin_that_is_killed_at_any_point_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
-    let Some(world) = World::up().await else {
+    let Some(mut world) = World::up().await else {
         return;
     };
     let volume = world.volume("hang");
@@ -710,12 +735,19 @@ async fn what_hangs_is_busy_or_is_not_ours_is_dealt_with_in_bounded_time() {
 
     // Where no pod would see it, nothing is mounted.
     let kubelet = world.path("");
-    shell(&format!("mount --make-private {kubelet}"));
+    let pid = std::fs::read_to_string(world.lab.dir().join("plugin.pid")).unwrap();
+    shell(&format!(
+        "nsenter --mount --target {} mount --make-private {kubelet}",
+        pid.trim()
+    ));
     for answer in [volume.stage().await, volume.publish(&target, false).await] {
         assert_eq!(code(&answer), Code::FailedPrecondition, "{answer:?}");
     }
     world.nothing_left("hang");
-    shell(&format!("mount --make-shared {kubelet}"));
+    world.kill_plugin();
+    world.start_plugin().await;
+    let volume = volume.with(|volume| volume.channel = world.channel.clone());
+    let shell = |line: &str| world.lab.shell(HOST, line);
 
     // Mounts that are not ours stay.
     shell(&format!(

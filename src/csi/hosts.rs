@@ -56,6 +56,19 @@ pub enum HostsError {
         /// Where the server is.
         address: String,
     },
+    /// This node is a server of the volume, and knows itself by a loopback address.
+    #[error(
+        "the hosts file of this node says that {name}, a server of this volume, is {means}: its brick would not know this node by the address \
+         that the volume lets in; give it {address} there, and restart the node plugin on this node"
+    )]
+    Loopback {
+        /// The name.
+        name: String,
+        /// What the file says.
+        means: String,
+        /// Where the server is.
+        address: String,
+    },
     /// The address of a server is a name that has no address.
     #[error("the address {address} of server {name} can't be resolved on this node")]
     Unresolved {
@@ -99,19 +112,21 @@ impl HostsFile {
         }
     }
 
-    /// Makes the names of a cluster's servers known. `reachable` holds the addresses that answer.
+    /// Makes the names of a cluster's servers known. `reachable` holds the addresses that answer. `one_node`: bricks let in a node by its
+    /// address, so that none of them may be reached by a loopback address.
     pub async fn ensure(
         &self,
         cluster: &ClusterName,
         servers: &[Server],
         reachable: &BTreeSet<String>,
+        one_node: bool,
     ) -> Result<(), HostsError> {
         let _writing = self.writing.lock().await;
         let text = self.io(tokio::fs::read_to_string(&self.path).await)?;
         let named = servers.iter().filter(|server| {
             server.name.as_str().parse::<IpAddr>().is_err() && server.name != server.address
         });
-        let wanted = join_all(named.map(|server| want(&text, server, reachable))).await;
+        let wanted = join_all(named.map(|server| want(&text, server, reachable, one_node))).await;
         let wanted = wanted
             .into_iter()
             .filter_map(Result::transpose)
@@ -138,12 +153,17 @@ async fn want(
     text: &str,
     server: &Server,
     reachable: &BTreeSet<String>,
+    one_node: bool,
 ) -> Result<Option<Wanted>, HostsError> {
     let name = server.name.as_str();
     let known = text.lines().map(Line::parse).find(|line| line.has(name));
     let by_others = known.as_ref().is_some_and(|line| line.cluster.is_none());
     let means: Vec<IpAddr> = match known {
-        Some(line) if by_others => line.address.parse().into_iter().collect(),
+        // each line that has it: of one for IPv6 and one for IPv4 the client takes the second
+        Some(_) if by_others => {
+            let lines = text.lines().map(Line::parse).filter(|line| line.has(name));
+            lines.filter_map(|line| line.address.parse().ok()).collect()
+        }
         Some(_) => Vec::new(),
         None => resolve(name).await,
     };
@@ -152,7 +172,16 @@ async fn want(
         Ok(address) => vec![address],
         Err(_) => resolve(server.address.as_str()).await,
     };
-    if let Some(first) = means.first() {
+    let is_loopback = means.iter().all(IpAddr::is_loopback);
+    if let Some(first) = means.first().filter(|_| is_loopback && one_node && answers) {
+        if by_others {
+            return Err(HostsError::Loopback {
+                name: name.to_owned(),
+                means: first.to_string(),
+                address: server.address.to_string(),
+            });
+        }
+    } else if let Some(first) = means.first() {
         // it may be the server on another of its networks, or on its own machine (127.0.1.1); one that is down tells nothing
         let is_it = means.iter().any(|address| addresses.contains(address));
         if is_it || addresses.is_empty() || !answers || one_answers(&means).await {
@@ -383,7 +412,7 @@ mod tests {
             server("nowhere.invalid", "unknown.invalid"),
         ];
         hosts
-            .ensure(&cluster("prod"), &servers, &answering)
+            .ensure(&cluster("prod"), &servers, &answering, false)
             .await
             .unwrap();
         let line = |address: &str| {
@@ -394,7 +423,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line("10.0.0.1"));
         let moved = [server("gluster-a.invalid", "10.0.0.77")];
         hosts
-            .ensure(&cluster("prod"), &moved, &answering)
+            .ensure(&cluster("prod"), &moved, &answering, true)
             .await
             .unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line("10.0.0.77"));
@@ -412,19 +441,35 @@ mod tests {
         let answering: BTreeSet<String> = ["10.0.0.1".to_owned()].into();
         // an address that nobody has (RFC 5737)
         let other = "192.0.2.1 node1\n";
-        let error = want(other, &node1, &answering).await.unwrap_err();
+        let error = want(other, &node1, &answering, true).await.unwrap_err();
         let said = error.to_string();
         for word in ["node1 is 192.0.2.1", "of this volume is 10.0.0.1"] {
             assert!(said.contains(word), "{said}");
         }
         // a server that is down tells nothing, and keeps no volume from being mounted
-        assert_eq!(want(other, &node1, &BTreeSet::new()).await.unwrap(), None);
-        let same = want("10.0.0.1 node1\n", &node1, &answering).await;
-        assert_eq!(same.unwrap(), None);
+        assert_eq!(
+            want(other, &node1, &BTreeSet::new(), true).await.unwrap(),
+            None
+        );
+        for same in [
+            "10.0.0.1 node1\n",
+            "fd00::1 node1\n10.0.0.1 node1\n",
+            "::1 node1\n10.0.0.1 x node1\n",
+        ] {
+            let same = want(same, &node1, &answering, true).await;
+            assert_eq!(same.unwrap(), None);
+        }
         // where a glusterd answers it may be the server by another of its addresses; one of this machine would do as well
         let _glusterd = tokio::net::TcpListener::bind(("127.0.9.2", 24007)).await;
-        let there = want("127.0.9.2 node1\n", &node1, &answering).await;
+        let there = want("127.0.9.2 node1\n", &node1, &answering, false).await;
         assert_eq!(there.unwrap(), None);
+        // but its brick has to see this node by its address, where that is asked for
+        let error = want("127.0.9.2 node1\n", &node1, &answering, true).await;
+        let said = error.unwrap_err().to_string();
+        assert!(
+            said.contains("node1, a server of this volume, is 127.0.9.2"),
+            "{said}"
+        );
     }
 
     #[tokio::test]
@@ -435,9 +480,11 @@ mod tests {
             address: "10.0.0.1".parse().unwrap(),
         };
         let answering: BTreeSet<String> = ["10.0.0.1".to_owned()].into();
-        let line = want("", &server, &answering).await.unwrap();
+        let line = want("", &server, &answering, false).await.unwrap();
         let corrected = wanted("localhost", "10.0.0.1", true);
         let is_right = servers::answers("localhost").await;
-        assert_eq!(line, Some(corrected).filter(|_| !is_right));
+        assert_eq!(line, Some(corrected.clone()).filter(|_| !is_right));
+        let line = want("", &server, &answering, true).await.unwrap();
+        assert_eq!(line, Some(corrected));
     }
 }

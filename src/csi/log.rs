@@ -2,10 +2,16 @@
 //! reason stands in its log alone.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A log that is longer than this is put aside before the next client writes to it.
 const ROTATE_AT: u64 = 4 << 20;
+/// A log of a client that lives is emptied when it has grown to this: clients write a line for each write that is refused, and nothing keeps the
+/// node's disk from being filled by it.
+const EMPTY_AT: u64 = 64 << 20;
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How much of a log is read at most, from its end.
 const READ_AT_MOST: u64 = 64 << 10;
 
@@ -23,6 +29,35 @@ pub async fn begin(path: &Path) -> u64 {
         Ok(()) => 0,
         Err(_) => length,
     }
+}
+
+/// Keeps the logs of clients that live small, for ever.
+pub async fn keep_small(directory: PathBuf) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let directory = directory.clone();
+        let looked = tokio::task::spawn_blocking(move || empty(&directory, EMPTY_AT)).await;
+        if let Ok(Err(error)) = looked {
+            tracing::warn!(%error, "the clients' logs can't be looked at");
+        }
+    }
+}
+
+/// Empties those logs in a directory that are longer. They are open for appending (seen on 10.3), so that the next line is the first.
+fn empty(directory: &Path, longer_than: u64) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let is_log = path.extension().is_some_and(|end| end == "log");
+        let length = std::fs::symlink_metadata(&path).map_or(0, |found| found.len());
+        if is_log && length > longer_than {
+            tracing::warn!(path = %path.display(), length, "a client's log is emptied");
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(&path)?
+                .set_len(0)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a client wrote behind byte `from`, in at most three messages; empty if it wrote nothing of interest.
@@ -125,5 +160,26 @@ mod tests {
         assert_eq!(last_words(&path, from).await, "");
         assert_ne!(last_words(&path, 0).await, "");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_log_that_has_grown_is_emptied_and_written_on() {
+        use std::io::Write;
+        let name = format!("gluster-operator-logs-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = |name: &str| directory.join(name);
+        for name in ["long.log", "short.log", "long.log.old"] {
+            let bytes = if name.starts_with("long") { 101 } else { 100 };
+            std::fs::write(file(name), vec![b'x'; bytes]).unwrap();
+        }
+        let mut client = std::fs::OpenOptions::new();
+        let mut client = client.append(true).open(file("long.log")).unwrap();
+        empty(&directory, 100).unwrap();
+        client.write_all(b"next").unwrap();
+        let length = |name: &str| std::fs::metadata(file(name)).unwrap().len();
+        assert_eq!(length("long.log"), 4);
+        assert_eq!((length("short.log"), length("long.log.old")), (100, 101));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

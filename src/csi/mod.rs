@@ -46,6 +46,7 @@ pub mod node;
 pub mod options;
 pub mod paths;
 pub mod publish;
+pub mod reap;
 pub mod registration;
 pub mod servers;
 pub mod socket;
@@ -180,8 +181,11 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         kubelet,
         require_shared: config.require_shared,
         hosts: config.hosts_file.map(HostsFile::new),
-        log_dir: config.log_dir,
+        log_dir: config.log_dir.clone(),
     };
+    let log_dir = config.log_dir;
+    // before the first call: the kubelet does not even ask us to stage a volume on a mount that is dead
+    stage::detach_dead(&plugin).await;
     let node = NodeService::new(config.node_name, plugin);
 
     let (listener, socket) = socket::listen(&config.socket).map_err(|source| Error::Socket {
@@ -212,6 +216,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         }
     };
     let mut registration = tokio::spawn(registered);
+    let reaper = tokio::spawn(reap::reap());
+    let logs = tokio::spawn(log::keep_small(log_dir));
     tracing::info!(socket = %config.socket.display(), "serving");
 
     let served = |result| Error::Serve {
@@ -229,6 +235,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
             _ => Err(Error::Ended("registration")),
         },
     };
+    reaper.abort();
+    logs.abort();
     stop.cancel();
     if !registration.is_finished()
         && tokio::time::timeout(GRACE, &mut registration)

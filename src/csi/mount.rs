@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -364,23 +365,13 @@ pub async fn bind(
     target: &Path,
     read_only: bool,
 ) -> Result<(), Failure> {
-    let mut args: Vec<&OsStr> = ["--no-canonicalize", "--internal-only", "--bind"]
-        .map(OsStr::new)
-        .into();
-    if read_only {
-        args.extend(["-o", "ro"].map(OsStr::new));
-    }
-    args.extend([
-        OsStr::new("--"),
-        staged.mount_point.as_os_str(),
-        target.as_os_str(),
-    ]);
-    let bound = run(&programs.mount, &args, HELPER_DEADLINE).await;
-    let failure = if let Err(source) = bound {
-        Failure::Helper {
-            what: format!("can't bind to {}", target.display()),
-            source,
-        }
+    let bound = if read_only {
+        bind_read_only(programs, &staged.mount_point, target).await
+    } else {
+        mount(programs, &["--bind"], &[&staged.mount_point, target]).await
+    };
+    let failure = if let Err(failure) = bound {
+        failure
     } else {
         // The client may have ended since it was asked: then this is an empty directory of the node's disk.
         let as_asked = |now: &Mount| {
@@ -400,6 +391,48 @@ pub async fn bind(
         umount(programs, target, true).await?;
     }
     Err(failure)
+}
+
+async fn mount(programs: &Programs, flags: &[&str], paths: &[&Path]) -> Result<(), Failure> {
+    let first = ["--no-canonicalize", "--internal-only"];
+    let flags = first.iter().chain(flags).chain(&["--"]).map(OsStr::new);
+    let args: Vec<&OsStr> = flags
+        .chain(paths.iter().map(|path| path.as_os_str()))
+        .collect();
+    let done = run(&programs.mount, &args, HELPER_DEADLINE).await;
+    done.map(drop).map_err(|source| Failure::Helper {
+        what: format!(
+            "can't mount at {}",
+            paths
+                .last()
+                .map_or_else(String::new, |path| path.display().to_string())
+        ),
+        source,
+    })
+}
+
+/// A bind that nobody can write through. `mount --bind -o ro` makes it in two steps, and the node, to which the first one is propagated, never
+/// hears of the second: it would go on to write. So it is made read-only where nobody else sees it, and bound from there.
+async fn bind_read_only(programs: &Programs, source: &Path, target: &Path) -> Result<(), Failure> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("gluster-operator-read-only-{}-{number}", std::process::id());
+    let aside = std::env::temp_dir().join(name);
+    let make = tokio::fs::create_dir_all(&aside).await;
+    make.map_err(Failure::io("make a directory to bind from"))?;
+    let steps = async {
+        mount(programs, &["--bind", "--make-private"], &[source, &aside]).await?;
+        mount(programs, &["-o", "remount,bind,ro"], &[&aside]).await?;
+        mount(programs, &["--bind"], &[&aside, target]).await
+    };
+    let done = steps.await;
+    while read_mounts().await?.at(&aside).is_some() {
+        umount(programs, &aside, true).await?;
+    }
+    if let Err(error) = tokio::fs::remove_dir(&aside).await {
+        tracing::warn!(path = %aside.display(), %error, "a directory stays");
+    }
+    done
 }
 
 /// Bytes or inodes of a file system.

@@ -182,6 +182,17 @@ impl Use {
         )
     }
 
+    /// One node at a time may have it.
+    fn one_node(&self) -> bool {
+        matches!(
+            self.mode,
+            Mode::SingleNodeWriter
+                | Mode::SingleNodeReaderOnly
+                | Mode::SingleNodeSingleWriter
+                | Mode::SingleNodeMultiWriter
+        )
+    }
+
     /// Many targets on one node: the modes for many nodes, and the one that says so.
     fn single_target(&self) -> bool {
         matches!(
@@ -247,7 +258,7 @@ impl Node for NodeService {
                 .check_real("staging_target_path", &staging, &mounts)
                 .await?;
             plugin.check_seen(&staging, &mounts)?;
-            stage(&plugin, &context, &staging, deadline).await?;
+            stage(&plugin, &context, usage.one_node(), &staging, deadline).await?;
             Ok(NodeStageVolumeResponse {})
         })
         .await
@@ -320,6 +331,7 @@ impl Node for NodeService {
                     target: &target,
                     read_only,
                     single_target: usage.single_target(),
+                    one_node: usage.one_node(),
                 };
                 publish(&plugin, &wish, deadline).await?;
                 Ok(NodePublishVolumeResponse {})

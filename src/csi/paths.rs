@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::DRIVER_NAME;
 use super::mountinfo::Mounts;
 use super::status::Failure;
 
@@ -25,6 +26,21 @@ impl KubeletDir {
     /// True if a real path lies below the directory.
     pub fn contains(&self, path: &Path) -> bool {
         path.starts_with(&self.real)
+    }
+
+    /// True for a real path at which the kubelet has volumes of this driver staged (`CSI`'s staging_target_path since Kubernetes 1.24).
+    pub fn is_staging(&self, path: &Path) -> bool {
+        let ours = ["plugins", "kubernetes.io", "csi", DRIVER_NAME];
+        let below = ours
+            .iter()
+            .fold(self.real.clone(), |path, part| path.join(part));
+        path.strip_prefix(below).is_ok_and(|rest| {
+            let mut parts = rest.components();
+            let (one, two) = (parts.next(), parts.next());
+            one.is_some()
+                && two.is_some_and(|name| name.as_os_str() == "globalmount")
+                && parts.next().is_none()
+        })
     }
 
     /// The real path of what a request names in `field`. It does not have to exist.
@@ -132,6 +148,24 @@ mod tests {
             assert!(dir.resolve("p", bad).is_err(), "{bad:?}");
         }
 
+        for (path, ours) in [
+            (
+                "plugins/kubernetes.io/csi/csi.gluster-operator.io/0a/globalmount",
+                true,
+            ),
+            (
+                "plugins/kubernetes.io/csi/csi.gluster-operator.io/0a/globalmount/x",
+                false,
+            ),
+            (
+                "plugins/kubernetes.io/csi/csi.gluster-operator.io/globalmount",
+                false,
+            ),
+            ("plugins/kubernetes.io/csi/other/0a/globalmount", false),
+            ("pods/0a/volumes/kubernetes.io~csi/pv/mount", false),
+        ] {
+            assert_eq!(dir.is_staging(&real.join(path)), ours, "{path}");
+        }
         let none = Mounts::default();
         for (path, good) in [
             ("pods/a", true),

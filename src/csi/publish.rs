@@ -24,6 +24,8 @@ pub struct Publication<'a> {
     pub read_only: bool,
     /// No second target on this node.
     pub single_target: bool,
+    /// One node at a time may have the volume.
+    pub one_node: bool,
 }
 
 /// Has the volume bound at its target when it returns, and alive. A staged volume whose client died (as all do with
@@ -40,7 +42,7 @@ pub async fn publish(
         return Ok(());
     }
     refuse_second_target(plugin, wish, &mounts)?;
-    let staged = stage(plugin, wish.context, wish.staging, deadline).await?;
+    let staged = stage(plugin, wish.context, wish.one_node, wish.staging, deadline).await?;
     let made = make_directory(wish.target).await?;
     let bound = bind(&plugin.programs, &staged, wish.target, wish.read_only).await;
     if bound.is_err()

@@ -72,11 +72,22 @@ pub async fn keep_registered(
     endpoint: String,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let mut is_first = true;
     while !stop.is_cancelled() {
-        let (listener, file) = listen(&path).map_err(|source| Error::Socket {
-            path: path.clone(),
-            source,
-        })?;
+        let (listener, file) = match listen(&path) {
+            Ok(listening) => listening,
+            Err(source) if is_first => return Err(Error::Socket { path, source }),
+            // the end of the plugin would be that of all mounts of the node
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "no registration socket: the kubelet can't find the plugin; tried again");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(AGAIN_AFTER) => {}
+                }
+                continue;
+            }
+        };
+        is_first = false;
         let refused = Arc::new(Notify::new());
         let service = RegistrationService {
             endpoint: endpoint.clone(),

@@ -4,10 +4,11 @@
 //! connection tried beforehand costs a second at most, for all of them together.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 use super::context::Server;
 use crate::gluster::names::HostName;
@@ -32,6 +33,31 @@ pub async fn answers(address: &str) -> bool {
     matches!(answer.await, Ok(Ok(_)))
 }
 
+/// Those servers that are not this node itself. A glusterd gives whoever asks it from its own host a password for the bricks, and then
+/// `auth.allow` is not asked any more (tried on 10.3): a node that is a storage host would have a volume of another node's.
+pub async fn not_here<'a>(servers: &[&'a HostName]) -> Vec<&'a HostName> {
+    let asked = servers.iter().map(|&server| async move {
+        let found = lookup_host((server.as_str(), GLUSTERD_PORT)).await;
+        let is_here = found.is_ok_and(|mut found| found.any(|address| is_own(address.ip())));
+        (!is_here).then_some(server)
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Whether this machine has that address: what goes there comes from the same one. Nothing is sent.
+fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, GLUSTERD_PORT))?;
+        socket.local_addr()
+    };
+    address.is_loopback() || source().is_ok_and(|source| source.ip() == address)
+}
+
 /// The addresses of all servers, those that answer first, otherwise in their order.
 pub fn in_order<'a>(servers: &'a [Server], reachable: &BTreeSet<String>) -> Vec<&'a HostName> {
     let mut addresses: Vec<&HostName> = servers.iter().map(|server| &server.address).collect();
@@ -42,6 +68,14 @@ pub fn in_order<'a>(servers: &'a [Server], reachable: &BTreeSet<String>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn this_node_is_not_asked() {
+        let servers = ["127.0.0.1", "192.0.2.1", "localhost"];
+        let servers: Vec<HostName> = servers.iter().map(|name| name.parse().unwrap()).collect();
+        let all: Vec<&HostName> = servers.iter().collect();
+        assert_eq!(not_here(&all).await, [&servers[1]]);
+    }
 
     #[test]
     fn servers_that_answer_come_first() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::clients::{clients_of, kill_clients_of};
@@ -14,6 +15,7 @@ use super::mountinfo::{Mount, Mounts};
 use super::node::Plugin;
 use super::servers;
 use super::status::Failure;
+use crate::gluster::names::HostName;
 
 /// How long we wait between two tries.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -37,10 +39,11 @@ impl From<Failure> for Try {
 /// Has the volume mounted at `staging` when it returns, and alive; or nothing of a new mount is left.
 ///
 /// It goes on trying until the deadline: the servers admit a node to a one-writer volume only after they have shut
-/// out the node that had it before, so a refusal is an expected answer.
+/// out the node that had it before, so a refusal is an expected answer. `one_node`: it is such a volume.
 pub async fn stage(
     plugin: &Plugin,
     context: &VolumeContext,
+    one_node: bool,
     staging: &Path,
     deadline: Instant,
 ) -> Result<Mount, Failure> {
@@ -49,7 +52,7 @@ pub async fn stage(
     let mut before: Option<String> = None;
     loop {
         tries += 1;
-        let mut why = match stage_once(plugin, context, staging, deadline).await {
+        let mut why = match stage_once(plugin, context, one_node, staging, deadline).await {
             Ok(mount) => return Ok(mount),
             Err(Try::Final(failure)) => return Err(failure),
             Err(Try::Again(why)) => why,
@@ -76,6 +79,7 @@ pub async fn stage(
 async fn stage_once(
     plugin: &Plugin,
     context: &VolumeContext,
+    one_node: bool,
     staging: &Path,
     deadline: Instant,
 ) -> Result<Mount, Try> {
@@ -128,9 +132,20 @@ async fn stage_once(
             all.join(", ")
         )));
     }
+    let mut servers = servers::in_order(&context.servers, &reachable);
+    // a pool of one host has nobody else to ask
+    if one_node && servers.len() > 1 {
+        servers = servers::not_here(&servers).await;
+        let answers = |server: &&HostName| reachable.contains(server.as_str());
+        if !servers.iter().any(answers) {
+            return Err(Try::Again(
+                "of the servers of the pool this node alone answers; it lets itself in whoever has the volume, and so is not asked".to_owned(),
+            ));
+        }
+    }
     if let Some(hosts) = &plugin.hosts {
         hosts
-            .ensure(&context.id.cluster, &context.servers, &reachable)
+            .ensure(&context.id.cluster, &context.servers, &reachable, one_node)
             .await
             .map_err(Failure::from)?;
     }
@@ -139,7 +154,7 @@ async fn stage_once(
         .join(format!("{}.{}.log", context.id.cluster, context.id.volume));
     let job = Job {
         volume: &context.id.volume,
-        servers: &servers::in_order(&context.servers, &reachable),
+        servers: &servers,
         options: &context.options,
         log: &log,
         target: staging,
@@ -147,6 +162,33 @@ async fn stage_once(
     try_mount(programs, &job, deadline)
         .await
         .map_err(Try::Again)
+}
+
+/// Detaches staged volumes whose clients have ended, as all do with the plugin. The kubelet makes the staging directory before it asks for a
+/// volume to be staged, can't where a dead mount lies on it, and then asks for nothing any more. Pods that have it keep their own mounts.
+pub async fn detach_dead(plugin: &Plugin) {
+    let mounts = match read_mounts().await {
+        Ok(mounts) => mounts,
+        Err(error) => return tracing::warn!(%error, "can't look for dead mounts"),
+    };
+    let staged = mounts
+        .iter()
+        .filter(|mount| mount.gluster().is_some() && plugin.kubelet.is_staging(&mount.mount_point));
+    let looks = staged.map(|mount| async move {
+        let staging = &mount.mount_point;
+        let deadline = Instant::now() + LEAST_TIME;
+        match health(&plugin.programs, mount, staging, deadline).await {
+            Ok(Health::Dead(why)) => {
+                tracing::warn!(staging = %staging.display(), why, "remove a dead mount");
+                detach_all(&plugin.programs, staging).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    });
+    for failed in join_all(looks).await.into_iter().filter_map(Result::err) {
+        tracing::warn!(error = %failed, "a dead mount stays");
+    }
 }
 
 /// The staging mount alone is gone, while its client still serves pods of this volume: the way back is a bind

@@ -120,9 +120,11 @@ impl Failure {
             Self::NotFound { .. } => Code::NotFound,
             Self::Occupied { .. } => Code::AlreadyExists,
             Self::Precondition(_)
-            | Self::Hosts(HostsError::Conflict { .. } | HostsError::AnotherMachine { .. }) => {
-                Code::FailedPrecondition
-            }
+            | Self::Hosts(
+                HostsError::Conflict { .. }
+                | HostsError::AnotherMachine { .. }
+                | HostsError::Loopback { .. },
+            ) => Code::FailedPrecondition,
             Self::InFlight { .. } => Code::Aborted,
             // The kubelet takes this one for "perhaps it goes on": it cleans up before it gives up.
             Self::NotMounted { .. } | Self::Unwell { .. } => Code::Unavailable,
