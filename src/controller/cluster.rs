@@ -481,6 +481,11 @@ fn owner_file_left(hosts: &[String], why: &str, owner: &str) -> String {
 /// detached, stopped or unmounted.
 async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Error> {
     let name = object.name_any();
+    // its volumes are looked after until they are gone, also by a controller that has just begun
+    let usable = usable(object, context).await?;
+    if usable.is_err() {
+        context.pools.remove(&name);
+    }
     let objects: Api<GlusterCluster> = Api::all(context.client.clone());
     let all: Api<GlusterVolume> = Api::all(context.client.clone());
     let selector = ListParams::default().fields(&format!("spec.clusterName={name}"));
@@ -502,7 +507,7 @@ async fn remove(object: &GlusterCluster, context: &Context) -> Result<Action, Er
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
     let nodes = object.status.clone().unwrap_or_default().nodes;
-    let left = match usable(object, context).await? {
+    let left = match usable {
         Ok((want, pool)) => {
             let mut left = release(&want, &pool).await;
             // hosts that left the spec and are peers still carry our file, too

@@ -16,6 +16,7 @@ use super::calm;
 use super::metrics::Metrics;
 use super::registry::Registry;
 use super::tries::Tries;
+use super::uses;
 
 /// Shared by all reconciles of a process.
 pub(super) struct Context {
@@ -39,6 +40,8 @@ pub(super) struct Context {
     pub(super) tries: Tries,
     /// Volumes about which nothing has changed since they were found to be as declared.
     pub(super) calm: calm::Registry,
+    /// The nodes of Kubernetes.
+    pub(super) nodes: uses::Nodes,
     /// Wakes all volumes: a look showed one of them otherwise than it was.
     pub(super) wake: UnboundedSender<()>,
 }
@@ -70,6 +73,7 @@ impl Context {
             misses: Mutex::default(),
             tries: Tries::default(),
             calm: calm::Registry::default(),
+            nodes: uses::Nodes::default(),
             wake,
         }
     }

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use tokio::net::lookup_host;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::plan::attach::{self, NodeFacts, PodUse, Wish};
@@ -96,6 +98,33 @@ pub(super) fn node_facts(node: &Node) -> NodeFacts {
     }
 }
 
+/// All nodes, as they were last listed. Where one of them falls silent all volumes ask at once.
+#[derive(Default)]
+pub(super) struct Nodes(Mutex<Option<(Instant, Arc<ByName>)>>);
+
+type ByName = BTreeMap<String, NodeFacts>;
+
+impl Nodes {
+    /// A list that began at `not_before` or later: a new one, which all who wait for it share.
+    async fn since(&self, not_before: Instant, context: &Context) -> Result<Arc<ByName>, Error> {
+        let mut last = self.0.lock().await;
+        if let Some((_, nodes)) = last.as_ref().filter(|(began, _)| *began >= not_before) {
+            return Ok(nodes.clone());
+        }
+        let began = Instant::now();
+        let nodes: Api<Node> = Api::all(context.client.clone());
+        let list = nodes
+            .list(&ListParams::default())
+            .await
+            .map_err(api("listing nodes"))?;
+        let nodes = list.items.iter();
+        let nodes = nodes.map(|node| (node.name_any(), node_facts(node)));
+        let nodes = Arc::new(nodes.collect::<ByName>());
+        *last = Some((began, nodes.clone()));
+        Ok(nodes)
+    }
+}
+
 /// The wish to attach a one-writer volume.
 pub(super) async fn wish(
     context: &Context,
@@ -105,23 +134,18 @@ pub(super) async fn wish(
     pool: &Pool,
 ) -> Result<Wish, Error> {
     let pods = pods(context, namespace, claim).await?;
-    let nodes: Api<Node> = Api::all(context.client.clone());
-    let list = nodes
-        .list(&ListParams::default())
-        .await
-        .map_err(api("listing nodes"))?;
-    let nodes: BTreeMap<_, _> = list
-        .items
-        .iter()
-        .map(|node| (node.name_any(), node_facts(node)))
-        .collect();
+    let nodes = context.nodes.since(Instant::now(), context).await?;
     let storage = storage(cluster, pool).await;
-    Ok(Wish {
+    let mut wish = Wish {
         pods,
-        nodes,
+        nodes: (*nodes).clone(),
         storage,
         claim: None,
-    })
+    };
+    if let Some(view) = pool.latest() {
+        wish.place_storage(cluster, &view);
+    }
+    Ok(wish)
 }
 
 /// Addresses that the names of storage hosts stand for, for hosts that do not answer, or are not asked, and so do not tell their own:

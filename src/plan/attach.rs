@@ -5,7 +5,7 @@
 //! shut the old node out, read that back, see that its clients are gone on every brick that answers, let the new one in.
 //! Where one of these can't be done, the new node waits: waiting is the safe failure.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -182,25 +182,29 @@ pub enum Holder {
     Stranger(String),
 }
 
-/// Reads the holder off the volume's options. An absent option means that everybody is admitted: a stranger.
-pub fn holder(volume: &Volume, nodes: &BTreeMap<String, NodeFacts>) -> Holder {
+/// Reads the holder off the volume's options. An absent option means that everybody is admitted: a stranger. Where several nodes have these
+/// addresses (a machine that was registered again under another name) it is the one whose pod runs.
+pub fn holder(volume: &Volume, wish: &Wish) -> Holder {
     let value = volume.options.get(ALLOW).map_or("*", String::as_str);
     if value == NOBODY {
         return Holder::Nobody;
     }
     let listed: BTreeSet<&str> = value.split(',').collect();
-    nodes
-        .iter()
-        .find(|(_, node)| {
-            !node.addresses.is_empty()
-                && listed
-                    .iter()
-                    .all(|address| node.addresses.contains(*address))
-        })
-        .map_or_else(
-            || Holder::Stranger(value.into()),
-            |(name, _)| Holder::Node(name.clone()),
-        )
+    let has_them = |(_, node): &(&String, &NodeFacts)| {
+        let mut listed = listed.iter();
+        !node.addresses.is_empty() && listed.all(|address| node.addresses.contains(*address))
+    };
+    let (mut one, mut all) = (
+        wish.nodes.iter().filter(has_them),
+        wish.nodes.iter().filter(has_them),
+    );
+    let found = one
+        .find(|(name, _)| wish.runs_on(name))
+        .or_else(|| all.next());
+    found.map_or_else(
+        || Holder::Stranger(value.into()),
+        |(name, _)| Holder::Node(name.clone()),
+    )
 }
 
 impl Wish {
@@ -215,6 +219,36 @@ impl Wish {
             .iter()
             .filter(|pod| pod.node == node && !pod.finished && !(pod.deleting && lost))
             .collect()
+    }
+
+    /// Whether a pod is to run on that node.
+    fn runs_on(&self, node: &str) -> bool {
+        let mut pods = self.pods.iter();
+        pods.any(|pod| pod.node == node && !pod.finished && !pod.deleting)
+    }
+
+    /// Gives nodes that are storage hosts the address by which the pool knows them: with a network for storage bricks see them under it.
+    /// A node of which this is not known has the addresses that Kubernetes names.
+    pub fn place_storage(&mut self, cluster: &ValidCluster, pool: &PoolView) {
+        for host in &cluster.nodes {
+            // what it has now: another machine may have got what it had before
+            let now = pool.facts(&host.name).map(|facts| &facts.addresses);
+            let now = now.filter(|now| !now.is_empty());
+            let Some(told) = now.or_else(|| pool.addresses.get(&host.name)) else {
+                continue;
+            };
+            let address = host.address.to_string();
+            let resolved = self.storage.get(&address).cloned().unwrap_or_default();
+            let known = std::iter::once(address).chain(resolved);
+            let known: Vec<String> = known
+                .filter(|address| told.contains(address) && address.parse::<Ipv4Addr>().is_ok())
+                .collect();
+            for node in self.nodes.values_mut() {
+                if !node.addresses.is_disjoint(told) {
+                    node.addresses.extend(known.iter().cloned());
+                }
+            }
+        }
     }
 
     /// The IPv4 addresses of a node; none of one that Kubernetes does not know.
@@ -248,7 +282,7 @@ pub fn asks_for_mounts(
         hosts.iter().any(|host| host.may_be(holder, &addresses))
     };
     wish.wanted().is_some()
-        && match holder(volume, &wish.nodes) {
+        && match holder(volume, wish) {
             Holder::Nobody => true,
             Holder::Node(node) => {
                 wish.holding(&node).is_empty() && stores(&node, wish.addresses(&node))
@@ -266,7 +300,7 @@ pub fn plan(
     clients: Option<&[BrickClients]>,
     storage: &[StorageHost],
 ) -> Plan {
-    let holder = holder(volume, &wish.nodes);
+    let holder = holder(volume, wish);
     let current = match &holder {
         Holder::Node(node) => Some(node.as_str()),
         Holder::Nobody | Holder::Stranger(_) => None,
@@ -330,13 +364,17 @@ pub fn plan(
             }
             let addresses: Vec<&str> = address.split(',').collect();
             match not_to_be_shut_out(&address, &addresses, false, storage) {
-                Some(why) => waiting(format!("node {next} waits for the volume: {why}")),
+                Some(why) => waiting(format!(
+                    "node {next} waits for the volume: {why}. Where Kubernetes has no such node any more, `gluster volume set {name} {ALLOW} {NOBODY}` does the same \
+                     once it is switched off"
+                )),
                 None => fence(name, &address),
             }
         }
         Holder::Nobody => {
             let connected = |clients| still_connected(volume, wish, next, clients, storage);
             let obstacle = match clients.map(connected) {
+                _ if let Some(why) = mounted_elsewhere(wish, next, storage) => Some(why),
                 None => Some(
                     "which clients its bricks still have could not be found out for enough bricks"
                         .to_owned(),
@@ -425,12 +463,32 @@ fn not_to_be_shut_out(
             mounts.join(", ")
         )),
         None if is_off => None,
+        None if !host.listed => Some(format!(
+            "{holder} is the peer {}, which spec.nodes of the cluster does not list and which is not asked whether it has it mounted, and {why}: list it, or give the node \
+             node.kubernetes.io/out-of-service once it is switched off",
+            host.name
+        )),
         None => Some(format!(
             "{holder} is the storage host {}, which does not say whether it has it mounted, and {why}: it is gone on with when that host answers, or when \
              the node carries node.kubernetes.io/out-of-service",
             host.name
         )),
     }
+}
+
+/// A storage host other than the node that shall have the volume says itself that it has it mounted. Its connections may be fewer than they
+/// are at other times, while its daemons are started again.
+fn mounted_elsewhere(wish: &Wish, next: &str, storage: &[StorageHost]) -> Option<String> {
+    let addresses = wish.addresses(next);
+    let mut others = storage.iter().filter(|host| !host.may_be(next, &addresses));
+    others.find_map(|host| {
+        let mounts = host.mounts.as_ref().filter(|mounts| !mounts.is_empty())?;
+        Some(format!(
+            "the storage host {} has it mounted at {}, and GlusterFS lets its own hosts in whatever auth.allow says: unmount it there",
+            host.name,
+            mounts.join(", ")
+        ))
+    })
 }
 
 /// Whoever is connected to a brick and is neither the node that shall have the volume nor a daemon. Of a storage host that may have the
@@ -513,6 +571,7 @@ pub fn key() -> Option<OptionKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gluster::model::{HostFacts, HostView};
 
     fn node(address: &str, ready: bool) -> NodeFacts {
         NodeFacts {
@@ -606,6 +665,10 @@ mod tests {
         // by its own word nothing is mounted there
         let both = ["10.0.0.1", "10.0.0.1"];
         assert_eq!(decide(&both, Some(&[])), "admit b 10.0.0.2");
+        // by its own word it has it mounted, whatever connections there are while its daemons are started again
+        let waits = decide(&["10.0.0.1"], Some(&["/mnt/x"]));
+        assert!(waits.contains("n1 has it mounted at /mnt/x"), "{waits}");
+        assert!(decide(&[], Some(&["/mnt/x"])).starts_with("wait"));
         // a name that stands for a loopback address on its own host
         assert_eq!(decide(&["127.0.0.1"], None), "admit b 10.0.0.2");
         assert!(decide(&["127.0.0.1", "10.0.0.1"], None).starts_with("wait"));
@@ -620,6 +683,72 @@ mod tests {
             decide_with(NOBODY, &wanted, Some(&both), &storage),
             "admit b 10.0.0.2"
         );
+        let storage = [storage_host("10.0.0.2", Some(&["/mnt"]))];
+        assert_eq!(
+            decide_with(NOBODY, &wanted, Some(&both), &storage),
+            "admit b 10.0.0.2"
+        );
+    }
+
+    /// With a network for storage bricks see a node that stores under the pool's address of it.
+    #[test]
+    fn a_node_that_stores_is_let_in_by_both_of_its_addresses() {
+        let spec = serde_json::json!({
+            "access": {"ssh": {"secretRef": {"name": "s"}}},
+            "nodes": [{"name": "n1", "address": "10.9.0.1"}, {"name": "n2", "address": "store.example"}],
+        });
+        let spec = serde_json::from_value(spec).unwrap();
+        let uid = "00000000-0000-0000-0000-000000000001";
+        let cluster = crate::plan::validate::cluster("prod", uid, uid, &spec).unwrap();
+        let told = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect();
+        let addresses = [
+            (
+                "n1".parse().unwrap(),
+                told(&["10.9.0.1", "10.0.0.1", "172.17.0.1"]),
+            ),
+            ("n2".parse().unwrap(), told(&["10.9.0.2", "172.17.0.1"])),
+        ];
+        let pool = PoolView {
+            addresses: addresses.into(),
+            ..PoolView::default()
+        };
+        let mut wish = wish(true, &[pod("a", false)]);
+        wish.storage = [("store.example".to_owned(), told(&["10.9.0.2"]))].into();
+        wish.place_storage(&cluster, &pool);
+        let both = told(&["10.0.0.1", "10.9.0.1"]);
+        assert_eq!(wish.nodes["a"].addresses, both);
+        assert_eq!(wish.nodes["b"].addresses, told(&["10.0.0.2"]));
+        assert_eq!(
+            decide(NOBODY, &wish, Some(&[])),
+            "admit a 10.0.0.1,10.9.0.1"
+        );
+        // what was let in by one of them is the same node
+        assert!(decide("10.0.0.1", &wish, None).starts_with("admit a"));
+        // an address that another machine has by now
+        let mut moved = pool;
+        let facts = HostFacts {
+            addresses: told(&["10.9.0.1"]),
+            ..HostFacts::default()
+        };
+        let answered = HostView::Answered(Box::new(facts));
+        moved.hosts.insert("n1".parse().unwrap(), answered);
+        let mut other = self::wish(true, &[pod("a", false)]);
+        other.place_storage(&cluster, &moved);
+        assert_eq!(other.nodes["a"].addresses, told(&["10.0.0.1"]));
+    }
+
+    /// A machine that was registered again under another name.
+    #[test]
+    fn of_two_nodes_with_one_address_the_one_whose_pod_runs_has_it() {
+        let mut wanted = wish(true, &[pod("a", true), pod("c", false)]);
+        wanted.nodes.insert("c".to_owned(), node("10.0.0.1", true));
+        wanted.nodes.get_mut("a").unwrap().ready = false;
+        assert_eq!(decide("10.0.0.1", &wanted, None), "nothing");
+        let volume = Volume {
+            options: [(ALLOW.to_owned(), "10.0.0.1".to_owned())].into(),
+            ..Volume::default()
+        };
+        assert_eq!(holder(&volume, &wanted), Holder::Node("c".to_owned()));
     }
 
     /// A fence does not concern storage hosts.
@@ -650,8 +779,23 @@ mod tests {
         );
         // one that Kubernetes has forgotten
         wanted.nodes.remove("a");
-        assert!(decide(&wanted, None).starts_with("wait"));
+        let waits = decide(&wanted, None);
+        assert!(
+            waits.starts_with("wait") && waits.contains("gluster volume set v auth.allow 0.0.0.0"),
+            "{waits}"
+        );
         assert_eq!(decide(&wanted, Some(&[])), "fence 10.0.0.1");
+        // a peer that is asked nothing
+        let unlisted = StorageHost {
+            listed: false,
+            ..storage_host("10.0.0.1", None)
+        };
+        let wanted = wish(false, &[pod("a", true), pod("b", false)]);
+        let waits = decide_with("10.0.0.1", &wanted, None, &[unlisted]);
+        assert!(
+            waits.contains("does not list") && waits.contains("list it"),
+            "{waits}"
+        );
         // others are shut out as ever
         let wanted = wish(false, &[pod("a", true), pod("b", false)]);
         let elsewhere = [storage_host("10.0.9.1", None)];

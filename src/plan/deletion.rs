@@ -13,7 +13,7 @@ use crate::gluster::operation::Gluster;
 use super::attach::{self, PodUse};
 use super::layout::shape_of;
 use super::step::{BrickPlace, Step};
-use super::validate::ValidVolume;
+use super::validate::{ValidCluster, ValidVolume};
 use super::volume::{Situation, blocked, bricks_of};
 use super::{Plan, cluster, health, ownership, place, trash};
 
@@ -134,10 +134,7 @@ pub fn plan(want: &ValidVolume, situation: Situation<'_>, users: &[PodUse]) -> D
         match place::of_brick(want, pool_want, brick) {
             Some(place) => places.push(place),
             None if pool_want.device_of(brick).is_none() => {
-                return wait_or_leave(format!(
-                    "{brick} lies below no device of a host that GlusterCluster {} lists, so that it can't go to the trash there; list its host and device again",
-                    pool_want.name
-                ));
+                return wait_or_leave(unlisted(brick, pool_want));
             }
             None => {
                 return wait_or_leave(format!(
@@ -393,6 +390,13 @@ pub(super) fn in_use(
     trash::in_gluster(situation.pool, path, volume_id, "")
 }
 
+fn unlisted(brick: &Brick, cluster: &ValidCluster) -> String {
+    format!(
+        "{brick} lies below no device of a host that GlusterCluster {} lists, so that it can't go to the trash there; list its host and device again",
+        cluster.name
+    )
+}
+
 /// The volume is gone everywhere; bricks that carry our mark may still lie where they were. A volume that was retained and taken
 /// back lies in directories named after an object of before: so every directory of the volume's name counts, and the mark in
 /// it decides. It has to be exactly ours: what an object of before retained is not this one's to remove.
@@ -403,6 +407,11 @@ fn leftovers(want: &ValidVolume, situation: Situation<'_>) -> Deletion {
             return wait_or_leave(format!("bricks that are left can't be looked for: {why}"));
         }
         Search::NotAsked => return wait("bricks that are left were not looked for"),
+    }
+    // where nobody looks nothing is known to be gone
+    let mut named = want.bricks.iter().flatten();
+    if let Some(brick) = named.find(|brick| situation.cluster.device_of(brick).is_none()) {
+        return wait_or_leave(unlisted(brick, situation.cluster));
     }
     let mut left: BTreeMap<String, Vec<BrickPlace>> = BTreeMap::new();
     let mut places = place::candidates(want, situation.cluster);

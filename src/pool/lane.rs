@@ -44,6 +44,9 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// How long a port is not free after its connection was closed: a minute, and a little more.
 const TIME_WAIT: Duration = Duration::from_secs(62);
 const POLL: Duration = Duration::from_millis(50);
+/// How long bricks wait for their turn before their volume is looked at again: its node may have died meanwhile, and then a database that
+/// moves comes first.
+const BRICKS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What decides whether daemons find the ports below 1024 that a restart takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +69,19 @@ pub(super) struct NoPorts {
     host: HostName,
     taken: usize,
     wanted: usize,
+}
+
+/// Why a step did not have its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum NoTurn {
+    /// It will not, as it is.
+    #[error(transparent)]
+    Ports(#[from] NoPorts),
+    /// Not yet.
+    #[error(
+        "not sent: daemons are restarted for other volumes first, or their ports are not free yet"
+    )]
+    Later,
 }
 
 /// What becomes of one who asks for ports.
@@ -232,12 +248,12 @@ impl Lane {
     }
 
     /// Waits for its turn, where the step restarts daemons. Fails for a volume that shall have its quota switched on, and where ports do not
-    /// suffice for that, however long it waits.
+    /// suffice for that, however long it waits; and for bricks that do not have their turn within some seconds.
     pub(super) async fn enter(
         &self,
         step: &Step,
         ports: AskPorts<'_>,
-    ) -> Result<Option<SemaphorePermit<'_>>, NoPorts> {
+    ) -> Result<Option<SemaphorePermit<'_>>, NoTurn> {
         let (Step::EnableQuota(volume)
         | Step::StartVolume(volume)
         | Step::StartBricks(volume)
@@ -260,9 +276,16 @@ impl Lane {
             }
         }
         // who waits for ports does not keep others from their turn: a stop of a small pool's last volume needs none
+        let is_short = matches!(step, Step::StartBricks(_));
         let permit = loop {
             told.waits(Waits::Turn);
-            let permit = self.permits.acquire().await.ok();
+            let turn = self.permits.acquire();
+            let permit = if is_short {
+                let turn = tokio::time::timeout(BRICKS_PATIENCE, turn).await;
+                turn.map_err(|_| NoTurn::Later)?.ok()
+            } else {
+                turn.await.ok()
+            };
             match self.takes_ports(ports().await, step) {
                 Answer::Taken => {
                     match step {
@@ -272,8 +295,9 @@ impl Lane {
                     };
                     break permit;
                 }
+                Answer::Later if is_short => return Err(NoTurn::Later),
                 Answer::Later => {}
-                Answer::Never(why) => return Err(why),
+                Answer::Never(why) => return Err(why.into()),
             }
             drop(permit);
             told.waits(Waits::Ports);
@@ -363,7 +387,7 @@ mod tests {
     const OPEN: AskPorts<'static> = &|| asked(Ports::default());
 
     /// Whether it has its turn, and holds it: `Some(false)` for a step that needs none.
-    fn has_turn(entered: Result<Option<SemaphorePermit<'_>>, NoPorts>) -> Option<bool> {
+    fn has_turn(entered: Result<Option<SemaphorePermit<'_>>, NoTurn>) -> Option<bool> {
         entered.ok().map(|permit| permit.is_some())
     }
 
@@ -490,6 +514,10 @@ mod tests {
         assert_eq!(taken(&old, 1000, &bricks), Answer::Taken);
         assert_eq!(taken(&old, 1000, &enable), Answer::Later);
         assert_eq!(taken(&old, LOW_PORTS - 119, &enable), Answer::Later);
+        let later = old
+            .enter(&bricks, &|| asked(ports(Some(1000), 30, 30)))
+            .await;
+        assert!(later.is_err_and(|why| why == NoTurn::Later));
         // the first one may not be connected yet
         assert_eq!(taken(&old, LOW_PORTS - 120, &enable), Answer::Taken);
         // what came before the lane is not known to it
@@ -543,5 +571,21 @@ mod tests {
         assert_eq!(has_turn(next), Some(true));
         assert_eq!(told, Some(Waits::Ports));
         assert_eq!(short.left.lock().unwrap().len(), 1, "they came one by one");
+    }
+
+    /// The volume of bricks that wait for long may have lost its node meanwhile.
+    #[tokio::test]
+    async fn bricks_that_do_not_have_their_turn_are_tried_again() {
+        let lane = lane(MOMENT, NEVER);
+        let bricks = Step::StartBricks(name("a"));
+        let turn = lane
+            .enter(&Step::StopVolume(name("b")), OPEN)
+            .await
+            .unwrap();
+        assert!(turn.is_some());
+        let refused = lane.enter(&bricks, OPEN).await;
+        assert!(refused.is_err_and(|why| why == NoTurn::Later));
+        drop(turn);
+        assert_eq!(has_turn(lane.enter(&bricks, OPEN).await), Some(true));
     }
 }

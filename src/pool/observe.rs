@@ -35,6 +35,28 @@ const LIST_PORTS: usize = 42;
 /// How long what changes rarely of a host is believed: an update of GlusterFS, or another address, is told by then.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 
+/// Adds what hosts tell now of their addresses. One that a host does not tell any more may be that of a network which is down, while its
+/// clients live: it is kept until another host tells that it has it.
+fn join_addresses(
+    known: &mut BTreeMap<HostName, BTreeSet<String>>,
+    now: &BTreeMap<HostName, BTreeSet<String>>,
+) {
+    for (host, told) in now.iter().filter(|(_, told)| !told.is_empty()) {
+        known
+            .entry(host.clone())
+            .or_default()
+            .extend(told.iter().cloned());
+    }
+    for (host, addresses) in known.iter_mut() {
+        let has_now = |address: &String| now.get(host).is_some_and(|told| told.contains(address));
+        let has_moved = |address: &String| {
+            let mut others = now.iter().filter(|(other, _)| *other != host);
+            others.any(|(_, told)| told.contains(address))
+        };
+        addresses.retain(|address| has_now(address) || !has_moved(address));
+    }
+}
+
 impl Pool {
     /// A look that began at `not_before` or later: the last one where it is young enough, or a new one, which callers that
     /// come at the same time share.
@@ -64,7 +86,7 @@ impl Pool {
         };
         let told = view.answered();
         let told = told.map(|(name, facts)| (name.clone(), facts.addresses.clone()));
-        view.addresses = self.told(told.collect());
+        view.addresses = self.told(&told.collect());
         let observation = Observation {
             started,
             view: Arc::new(view),
@@ -81,18 +103,18 @@ impl Pool {
     /// Remembers addresses that hosts told of themselves, and gives all that are known.
     fn told(
         &self,
-        now: BTreeMap<HostName, BTreeSet<String>>,
+        now: &BTreeMap<HostName, BTreeSet<String>>,
     ) -> BTreeMap<HostName, BTreeSet<String>> {
         let known = &mut self.memory().addresses;
-        known.extend(now.into_iter().filter(|(_, told)| !told.is_empty()));
+        join_addresses(known, now);
         known.clone()
     }
 
-    /// What hosts told of their addresses before this process began; what it heard itself is newer.
+    /// What hosts told of their addresses before this process began.
     pub fn told_before(&self, addresses: BTreeMap<HostName, BTreeSet<String>>) {
         let known = &mut self.memory().addresses;
         for (host, told) in addresses {
-            known.entry(host).or_insert(told);
+            known.entry(host).or_default().extend(told);
         }
     }
 
@@ -611,5 +633,47 @@ mod tests {
         // who is gone is forgotten
         assert!(ask(Vec::new()).is_empty());
         assert!(pool.memory().quotas.is_empty());
+    }
+
+    #[test]
+    fn an_address_is_kept_until_another_host_has_it() {
+        let told = |all: &[(&str, &[&str])]| -> BTreeMap<HostName, BTreeSet<String>> {
+            let each = all.iter().map(|(host, told)| {
+                let told = told.iter().map(|&one| one.to_owned()).collect();
+                (host.parse().unwrap(), told)
+            });
+            each.collect()
+        };
+        let mut known = told(&[]);
+        for (now, then) in [
+            (
+                told(&[("n1", &["10.0.0.1", "192.168.1.1"]), ("n2", &["10.0.0.2"])]),
+                told(&[("n1", &["10.0.0.1", "192.168.1.1"]), ("n2", &["10.0.0.2"])]),
+            ),
+            // a network of n1 is down, and n2 is silent
+            (
+                told(&[("n1", &["10.0.0.1"])]),
+                told(&[("n1", &["10.0.0.1", "192.168.1.1"]), ("n2", &["10.0.0.2"])]),
+            ),
+            // it tells nothing
+            (
+                told(&[("n1", &[])]),
+                told(&[("n1", &["10.0.0.1", "192.168.1.1"]), ("n2", &["10.0.0.2"])]),
+            ),
+            // the address has moved, and one is that of a bridge which each host has
+            (
+                told(&[
+                    ("n1", &["172.17.0.1"]),
+                    ("n2", &["192.168.1.1", "172.17.0.1"]),
+                ]),
+                told(&[
+                    ("n1", &["10.0.0.1", "172.17.0.1"]),
+                    ("n2", &["10.0.0.2", "192.168.1.1", "172.17.0.1"]),
+                ]),
+            ),
+        ] {
+            join_addresses(&mut known, &now);
+            assert_eq!(known, then);
+        }
     }
 }

@@ -377,12 +377,15 @@ fn glusterd_killed(world: &World, name: &str, victim: &str) {
         assert!(start().status.success());
         return knows();
     }
-    // glusterd empties a volume's `info` before it writes it: killed in between it can't read its own store. Only a person
-    // can mend that; what follows is the operator's again
+    // glusterd makes a volume's directory, then its `info`, and empties that before it writes it: killed in between it can't read its own
+    // store. Only a person can mend that; what follows is the operator's again
     let store = format!("/var/lib/glusterd/vols/shop_{name}");
     let info = std::fs::metadata(world.path(victim, &format!("{store}/info")));
     assert!(
-        info.is_ok_and(|info| info.len() == 0),
+        info.map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |info| info.len() == 0
+        ),
         "glusterd of {victim} does not start again: {}",
         world.hosts.shell(
             victim,

@@ -40,6 +40,7 @@ impl<'a> Mounted<'a> {
             sum: String::new(),
         };
         mounted.reaches_all();
+        is_healed(world, first, volume);
         mounted.sh("dd if=/dev/urandom of=old bs=100k count=10 conv=fsync status=none");
         mounted.sum = mounted.sum_of("old");
         mounted
@@ -91,6 +92,16 @@ impl<'a> Mounted<'a> {
         (output.status.code(), said)
     }
 
+    /// The connections of the client, and its log without what it says of each refusal.
+    fn client_says(&self) -> String {
+        let log = self.at.trim_start_matches('/').replace('/', "-");
+        let ask = format!(
+            "ss -tnp | grep glusterfs; grep -v 'fuse-bridge.c' /var/log/glusterfs/{log}.log | tail -n 120 | cut -c1-300"
+        );
+        let output = self.world.hosts.sh("client1", &["sh", "-c", &ask]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// As bricks have it: not from what the client keeps in its memory.
     fn sum_of(&self, file: &str) -> String {
         self.sh(&format!(
@@ -110,14 +121,17 @@ impl<'a> Mounted<'a> {
         assert_eq!(self.sum_of("old"), self.sum, "{}: an old file", self.at);
     }
 
-    /// The file of before is as it was, and a new one takes bytes and gives them back. Tells how many seconds that took.
+    /// The file of before is as it was, and a new one takes bytes and gives them back. Tells how many seconds that took. Until then the client may
+    /// be refused: how often, and by which words, is told.
     pub(crate) fn serves(&self) -> f64 {
+        const WRITES: &str = "stat old && head -c 1000000 /dev/urandom > /root/new && \
+            dd if=/root/new of=new bs=128k conv=fsync status=none";
+        const READS: &str =
+            "dd if=new iflag=direct bs=128k status=none | cmp - /root/new && rm new";
         let begin = Instant::now();
-        // in two of eight runs it was refused for good after a host was cut off, as a client is that has too few bricks; why is not
-        // known, so it is told
         let mut refused = Vec::new();
         loop {
-            let (code, said) = self.try_sh("stat old");
+            let (code, said) = self.try_sh(WRITES);
             if code == Some(0) {
                 break;
             }
@@ -128,10 +142,11 @@ impl<'a> Mounted<'a> {
             ));
             assert!(
                 begin.elapsed() < RECOVERS,
-                "{} does not serve: {:?} … {:?}",
+                "{} does not serve: {:?} … {:?}\n{}",
                 self.at,
                 refused.first(),
-                refused.last()
+                refused.last(),
+                self.client_says()
             );
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -140,10 +155,41 @@ impl<'a> Mounted<'a> {
             println!("       {at} was refused {count} times: {}", first.trim());
         }
         self.is_as_before();
-        self.sh("head -c 1000000 /dev/urandom > /root/new");
-        self.sh("dd if=/root/new of=new bs=128k conv=fsync status=none");
-        self.sh("dd if=new iflag=direct bs=128k status=none | cmp - /root/new && rm new");
+        self.sh(READS);
         begin.elapsed().as_secs_f64()
+    }
+}
+
+/// Waits until no copy is behind. What was written while bricks were down is copied to them when they are back, by the hosts that have it, and
+/// until then the copies that are behind are read from nobody: a client that loses the last good one is refused, however many bricks it reaches.
+fn is_healed(world: &World, host: &str, volume: &str) {
+    if !world
+        .gluster(host, &["volume", "info", volume])
+        .contains("Replicate")
+    {
+        return;
+    }
+    let begin = Instant::now();
+    until(RECOVERS, "all copies are whole", || {
+        let info = ["gluster", "volume", "heal", volume, "info"];
+        let output = world.hosts.sh(host, &info);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let counts = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("Number of entries: "));
+        let counts: Vec<&str> = counts.collect();
+        let whole = !counts.is_empty() && counts.iter().all(|count| *count == "0");
+        if !whole {
+            // else some wait for the next of GlusterFS' own rounds, which are ten minutes apart
+            world
+                .hosts
+                .sh("node1", &["gluster", "volume", "heal", volume]);
+        }
+        whole
+    });
+    if begin.elapsed() > Duration::from_secs(2) {
+        let seconds = begin.elapsed().as_secs_f64();
+        println!("       {volume} was healed after {seconds:.1} s");
     }
 }
 

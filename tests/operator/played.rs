@@ -138,7 +138,11 @@ fn mounted<T>(world: &World, volume: &str, play: impl FnOnce(&dyn Fn(&str) -> St
         .run("client1", &["mount", "-t", "glusterfs", &source, &at]);
     let sh = |line: &str| world.hosts.shell("client1", &format!("cd {at} && {line}"));
     let result = play(&sh);
-    world.hosts.run("client1", &["umount", &at]);
+    // a writer that was ended may leave a program that has a file open for a moment
+    until(SOON, "it is unmounted", || {
+        let umount = world.hosts.sh("client1", &["umount", &at]);
+        umount.status.success()
+    });
     result
 }
 

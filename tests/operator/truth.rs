@@ -182,8 +182,8 @@ fn split(world: &World) {
                 .run(lost, &["ip", "route", what, "blackhole", &route]);
         }
     };
-    let minority = [world.history(lost)];
     let data = Mounted::of(world, &POOL, "shop_steady");
+    let minority = [world.history(lost)];
     routes("add");
     say(&format!(
         "       read and written by a client that reaches all in {:.1} s",
@@ -284,7 +284,8 @@ fn split(world: &World) {
     routes("del");
     world.lab(&["restore", lost]);
     let begin = Instant::now();
-    world.wait_cluster("prod", SOON, "is as declared", |object| {
+    // a connection that was begun during the split is tried less and less often: TCP doubles its pauses up to a minute
+    world.wait_cluster("prod", SOON * 2, "is as declared", |object| {
         as_declared(object) && condition(object, "PeersConnected").0 == "True"
     });
     for name in ["steady", "narrow", "wide"] {

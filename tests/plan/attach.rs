@@ -186,7 +186,7 @@ impl Model {
                 clients: Some(own.chain([STORAGE.to_owned()]).collect()),
             }]
         });
-        let before = attach::holder(&volume, &wish.nodes);
+        let before = attach::holder(&volume, &wish);
         let storage = [StorageHost {
             name: "n1".to_owned(),
             addresses: [STORAGE.to_owned()].into(),

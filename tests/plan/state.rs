@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gluster_operator::api::condition::{ConditionType, Reason};
-use gluster_operator::gluster::model::{BrickClients, HostView, VolumeStatus};
+use gluster_operator::gluster::model::{BrickClients, HostView, Search, VolumeStatus};
 use gluster_operator::plan::attach::{PodUse, Wish};
 use gluster_operator::plan::deletion::{self, Deletion};
 use gluster_operator::plan::step::Step;
@@ -375,6 +375,32 @@ fn a_volume_whose_device_is_not_listed_any_more_is_not_deleted() {
         ..cluster.clone()
     };
     let full = cluster.clone();
+    // the volume is gone, and nobody looks for the brick that was named there
+    let named = ValidVolume {
+        bricks: Some(vec!["n1:/b/x".parse().unwrap()]),
+        ..going.clone()
+    };
+    let gone = World {
+        volume: None,
+        ..world.clone()
+    };
+    gone.with(&named, &full, |situation| {
+        let mut view = situation.view.clone();
+        view.search = Search::Complete;
+        let situation = Situation {
+            cluster: &without,
+            view: &view,
+            ..situation
+        };
+        let Deletion::Going(plan) = deletion::plan(&named, situation, &[]) else {
+            panic!("a brick may be left");
+        };
+        assert!(
+            plan.findings[0]
+                .message
+                .contains("n1:/b/x lies below no device")
+        );
+    });
     for (cluster, why) in [
         (&cluster, None),
         (

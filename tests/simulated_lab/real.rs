@@ -15,6 +15,8 @@ use crate::gluster_lab::{GlusterLab, said};
 
 /// How long the real pool may take to show what the simulated one shows at once: peers connect, bricks register.
 const SETTLES: Duration = Duration::from_secs(15);
+/// What gluster says of a mount of its own that has not reached the bricks.
+const NOT_YET: &str = "Transport endpoint is not connected";
 
 pub struct Real<'a> {
     lab: &'a GlusterLab,
@@ -49,6 +51,8 @@ impl<'a> Real<'a> {
             let patient = match (act, &seen) {
                 // somebody else's transaction: what the product does, too
                 (_, Seen::Outcome(Class::Busy, _)) | (Act::Look(_), _) => true,
+                // gluster mounts a volume to set its limit, and its mount has not reached the bricks yet: the product tries again, too
+                (_, Seen::Outcome(Class::Refused, _)) if self.words().contains(NOT_YET) => true,
                 // quotad needs a moment to have a limit, a brick to take a client
                 (Act::Do(_, Operation::Gluster(gluster)), _) => gluster.is_read(),
                 (Act::Gluster(_, family, ..), _) => *family == Family::QuotaList,

@@ -235,7 +235,7 @@ fn describe(status: &mut GlusterVolumeStatus, target: &Target, converged: &Conve
         .into_iter()
         .collect();
     if want.access == Access::OneWriter {
-        status.attached_node = match attach::holder(volume, &wish.nodes) {
+        status.attached_node = match attach::holder(volume, wish) {
             attach::Holder::Node(node) => Some(node),
             attach::Holder::Nobody | attach::Holder::Stranger(_) => None,
         };
