@@ -384,10 +384,14 @@ fn describe(status: &mut GlusterClusterStatus, before: &GlusterClusterStatus, se
             version: facts
                 .map(|facts| facts.version.clone())
                 .or_else(|| old?.version.clone()),
-            addresses: match view.addresses.get(&node.name) {
-                Some(told) => told.iter().cloned().collect(),
-                None => old.map_or_else(Vec::new, |old| old.addresses.clone()),
-            },
+            // those of before are among them: the pool was told of them when it was put together
+            addresses: view
+                .addresses
+                .get(&node.name)
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
             connected: member.members.contains_key(&node.name),
             leaving: false,
             devices: node.devices.iter().filter_map(seen).collect(),

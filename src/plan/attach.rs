@@ -194,13 +194,9 @@ pub fn holder(volume: &Volume, wish: &Wish) -> Holder {
         let mut listed = listed.iter();
         !node.addresses.is_empty() && listed.all(|address| node.addresses.contains(*address))
     };
-    let (mut one, mut all) = (
-        wish.nodes.iter().filter(has_them),
-        wish.nodes.iter().filter(has_them),
-    );
-    let found = one
-        .find(|(name, _)| wish.runs_on(name))
-        .or_else(|| all.next());
+    let found = wish.nodes.iter().filter(has_them);
+    // of equal ones the first by name
+    let found = found.min_by_key(|(name, _)| !wish.runs_on(name));
     found.map_or_else(
         || Holder::Stranger(value.into()),
         |(name, _)| Holder::Node(name.clone()),

@@ -171,19 +171,10 @@ fn is_healed(world: &World, host: &str, volume: &str) {
     }
     let begin = Instant::now();
     until(RECOVERS, "all copies are whole", || {
-        let info = ["gluster", "volume", "heal", volume, "info"];
-        let output = world.hosts.sh(host, &info);
-        let said = String::from_utf8_lossy(&output.stdout);
-        let counts = said
-            .lines()
-            .filter_map(|line| line.strip_prefix("Number of entries: "));
-        let counts: Vec<&str> = counts.collect();
-        let whole = !counts.is_empty() && counts.iter().all(|count| *count == "0");
+        let whole = whole_copies(world, host, volume).is_some();
         if !whole {
             // else some wait for the next of GlusterFS' own rounds, which are ten minutes apart
-            world
-                .hosts
-                .sh("node1", &["gluster", "volume", "heal", volume]);
+            world.hosts.sh(host, &["gluster", "volume", "heal", volume]);
         }
         whole
     });
@@ -191,6 +182,19 @@ fn is_healed(world: &World, host: &str, volume: &str) {
         let seconds = begin.elapsed().as_secs_f64();
         println!("       {volume} was healed after {seconds:.1} s");
     }
+}
+
+/// How many bricks a volume has, if each says that nothing is left to be copied to others.
+pub(crate) fn whole_copies(world: &World, host: &str, volume: &str) -> Option<usize> {
+    let info = ["gluster", "volume", "heal", volume, "info"];
+    let output = world.hosts.sh(host, &info);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let counts = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("Number of entries: "));
+    let counts: Vec<&str> = counts.collect();
+    let whole = !counts.is_empty() && counts.iter().all(|count| *count == "0");
+    whole.then_some(counts.len())
 }
 
 impl Drop for Mounted<'_> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::data::{Mounted, joined};
+use crate::data::{Mounted, joined, whole_copies};
 use crate::support::operator_lab::{
     CLUSTERS, DEVICE, POOL, SECRETS, VOLUMES, World, as_declared, clocked, condition, is_false,
     say, text, until, volume, world,
@@ -740,11 +740,7 @@ fn replaced(world: &World) {
     until(Duration::from_secs(90), "the file is healed", || {
         let same = format!("test \"$(stat -c %s {brick}/old)\" = 1024000");
         world.hosts.sh(HOST, &["sh", "-c", &same]).status.success()
-            && world
-                .gluster("node1", &["volume", "heal", VOLUME, "info"])
-                .matches("Number of entries: 0")
-                .count()
-                == 3
+            && whole_copies(world, "node1", VOLUME) == Some(3)
     });
     data.is_whole();
     drop(data);

@@ -405,36 +405,46 @@ fn a_fence_waits_for_every_brick_where_somebody_took_the_quorum_away() {
     }
 }
 
-/// A storage host is let in whatever the volume says: before it is shut out it has to say what it has mounted.
-#[test]
-fn a_storage_host_that_is_to_be_shut_out_is_asked_what_it_has_mounted() {
+fn node(address: &str, ready: bool) -> NodeFacts {
+    NodeFacts {
+        addresses: [address.to_owned()].into(),
+        ready,
+        out_of_service: false,
+    }
+}
+
+fn pod(node: &str, deleting: bool) -> PodUse {
+    PodUse {
+        pod: format!("shop/on-{node}"),
+        node: node.into(),
+        finished: false,
+        deleting,
+    }
+}
+
+/// A volume that `holder`, by its address, is admitted to, and what it is wanted as.
+fn one_writer(holder: &str) -> (World, ValidCluster, ValidVolume) {
     let spec = json!({
         "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi",
         "claim": {"name": "c", "accessModes": ["ReadWriteOnce"]},
     });
     let (mut world, cluster, spec) = crate::volume::ready(spec, 3);
-    let want = crate::world::want(&cluster, spec, &[]);
+    let want = want(&cluster, spec, &[]);
     let (volume, _) = world.volume.as_mut().unwrap();
-    volume
-        .options
-        .insert(ALLOW_OPTION.into(), "10.0.0.1".into());
+    volume.options.insert(ALLOW_OPTION.into(), holder.into());
+    (world, cluster, want)
+}
+
+/// A storage host is let in whatever the volume says: before it is shut out it has to say what it has mounted.
+#[test]
+fn a_storage_host_that_is_to_be_shut_out_is_asked_what_it_has_mounted() {
+    let (world, cluster, want) = one_writer("10.0.0.1");
     let pool = world.view(&cluster);
-    let node = |address: &str| NodeFacts {
-        addresses: [address.to_owned()].into(),
-        ready: true,
-        out_of_service: false,
-    };
-    let pod = |node: &str, deleting| PodUse {
-        pod: format!("shop/on-{node}"),
-        node: node.into(),
-        finished: false,
-        deleting,
-    };
     let wish = |pods: &[PodUse], a_stores: bool| Wish {
         pods: pods.to_vec(),
         nodes: [
-            ("a".to_owned(), node("10.0.0.1")),
-            ("b".to_owned(), node("10.0.0.2")),
+            ("a".to_owned(), node("10.0.0.1", true)),
+            ("b".to_owned(), node("10.0.0.2", true)),
         ]
         .into(),
         storage: if a_stores {
@@ -458,26 +468,7 @@ fn a_storage_host_that_is_to_be_shut_out_is_asked_what_it_has_mounted() {
 
 /// A volume whose holder is `n1`, by its InternalIP on another network than the pool's, and is NotReady; `b` wants it.
 fn held_by_a_storage_host() -> (World, ValidCluster, ValidVolume, Wish) {
-    let spec = json!({
-        "layout": {"replicate": {"copies": 3}}, "capacity": "1Gi",
-        "claim": {"name": "c", "accessModes": ["ReadWriteOnce"]},
-    });
-    let (mut world, cluster, spec) = crate::volume::ready(spec, 3);
-    let want = want(&cluster, spec, &[]);
-    let (volume, _) = world.volume.as_mut().unwrap();
-    let allow = volume.options.get_mut(ALLOW_OPTION).unwrap();
-    "192.168.1.1".clone_into(allow);
-    let node = |address: &str, ready| NodeFacts {
-        addresses: [address.to_owned()].into(),
-        ready,
-        out_of_service: false,
-    };
-    let pod = |node: &str, deleting| PodUse {
-        pod: format!("shop/on-{node}"),
-        node: node.into(),
-        finished: false,
-        deleting,
-    };
+    let (world, cluster, want) = one_writer("192.168.1.1");
     let wish = Wish {
         pods: vec![pod("n1", true), pod("b", false)],
         nodes: [
